@@ -212,7 +212,7 @@ def _follow(go: subprocess.Popen[str], report: Callable[[str], None]) -> list[st
     """Reads what the build prints and reports every ten seconds, also while it prints nothing."""
     lines: list[str] = []
     stream = go.stderr
-    assert stream is not None  # noqa: S101 - it was asked for above
+    assert stream is not None
     reader = threading.Thread(target=lambda: lines.extend(line.rstrip() for line in stream), daemon=True)
     reader.start()
     while reader.is_alive():

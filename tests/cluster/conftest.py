@@ -1,0 +1,46 @@
+"""One real control plane for the whole session, and a namespace of its own for each test."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import harness
+from tests.cluster.tools.build import ToolsUnavailable
+
+ZONES = ("zone-a", "zone-b")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks everything in this folder, so that a forgotten marker cannot run a cluster test among the unit tests."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[harness.Cluster]:
+    """A cluster with two played nodes in each of two zones; a node that falls silent is noticed after 16 s."""
+    try:
+        running = harness.start(node_grace_seconds=16)
+    except ToolsUnavailable as problem:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must run the cluster tests: {problem}")
+        pytest.skip(str(problem))
+    try:
+        for zone in ZONES:
+            running.add_nodes(2, zone=zone)
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def namespace(cluster: harness.Cluster) -> Iterator[str]:
+    """A fresh namespace, deleted afterwards without waiting for it."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
