@@ -1,0 +1,85 @@
+# The one list of commands. `make` alone explains them and names what this machine lacks.
+
+# Any Python from 3.11 on: `make PYTHON=python3.13 setup`.
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .venv-uv/bin/uv)
+RUN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools test test-unit test-chart test-cluster test-kind lint generate demo demo-down scan-demo \
+	new-check image python go
+
+help: ## Show this list, and what this machine lacks
+	@echo "Usage: make TARGET"; echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo
+	@$(MAKE) --no-print-directory --keep-going python go || true
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "Missing: Python 3.11 or newer. Install it from https://www.python.org/downloads/ or your system's packages,"; \
+	echo "or name another one: make PYTHON=python3.13 setup"; exit 1; }
+
+go:
+	@command -v go >/dev/null || { \
+	echo "Missing: Go, which builds the test cluster's programs. Install it from https://go.dev/dl/ or your system's"; \
+	echo "packages. Without it, 'make test-unit', 'make lint' and 'make scan-demo' work."; exit 1; }
+
+setup: .venv/.ready ## Make .venv with kubedx and everything its development needs
+
+.venv/.ready: pyproject.toml uv.lock $(filter .venv-uv/%,$(UV)) | python
+	$(UV) sync --quiet --python "$$(command -v $(PYTHON))" --group dev
+	@touch $@
+
+.venv-uv/bin/uv: | python
+	@echo "uv is missing; putting it into .venv-uv, for this checkout alone"
+	@$(PYTHON) -m venv .venv-uv || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@.venv-uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+tools: | python go ## Build the test cluster's programs into ~/.cache/kubedx (5 minutes the first time)
+	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm promtool
+
+test: setup tools ## Run everything that this machine can run
+	$(RUN)/pytest --durations=10
+
+test-unit: setup ## Run what needs no cluster and no chart tools: seconds
+	$(RUN)/pytest -m "not chart and not cluster and not node"
+
+test-chart: setup | python go ## Render the chart and test its alerts
+	@$(PYTHON) tests/cluster/tools/build.py helm promtool
+	$(RUN)/pytest -m chart
+
+test-cluster: setup | python go ## Run the tests on a real control plane
+	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm
+	$(RUN)/pytest -m cluster
+
+test-kind: setup | python go ## Run the same on kind, where a Docker engine answers
+	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm kind
+	KUBEDX_RUNTIME=kind $(RUN)/pytest -m cluster
+
+lint: setup ## Check style, types and layers
+	$(RUN)/ruff check
+	$(RUN)/ruff format --check
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+generate: setup ## Write what follows from the checks: CRDs, chart, manifests, docs
+	$(RUN)/kubedx generate
+
+demo: setup tools ## Put faults into a real control plane and watch kubedx find them
+	$(RUN)/python examples/demo.py
+
+demo-down: setup ## End the demo and remove its cluster
+	$(RUN)/python examples/demo.py --down
+
+scan-demo: setup ## Diagnose a dump, without a cluster
+	$(RUN)/kubedx scan examples/dump
+
+new-check: setup ## Start a check: make new-check ID=PodStuckSomehow AREA=pods
+	@test -n "$(ID)" -a -n "$(AREA)" || { echo "Usage: make new-check ID=PodStuckSomehow AREA=pods"; exit 2; }
+	$(RUN)/kubedx generate --new-check $(ID) --area $(AREA)
+
+image: ## Build the container image with docker, podman or buildah
+	@engine="$$(command -v docker || command -v podman || command -v buildah)" || { \
+	echo "Missing: docker, podman or buildah, to build the image."; exit 1; }; \
+	"$$engine" build --tag kubedx:dev .
