@@ -1,0 +1,1 @@
+"""Pure helpers that checks share: parsers of messages and the like."""

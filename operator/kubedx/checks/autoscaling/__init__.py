@@ -1,0 +1,1 @@
+"""Checks on autoscalers and the metrics they need."""

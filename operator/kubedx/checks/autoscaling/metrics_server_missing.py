@@ -1,0 +1,64 @@
+"""MetricsServerMissing."""
+
+from kubedx.core import join
+from kubedx.core.check import Answer, check
+from kubedx.core.finding import Finding, Ref, Step, absent
+from kubedx.core.inputs import Cluster, Lookup, minutes
+from kubedx.kube.views import APIService, HorizontalPodAutoscaler
+
+RESOURCE_METRICS = ("Resource", "ContainerResource")
+
+
+@check(
+    title="No metrics server, but autoscalers need it",
+    message="Nothing serves {name}, which {count} autoscalers need for CPU or memory, for example {example}",
+    layer=3,
+    raise_after=minutes(2),
+    explains={"HPAFailedGetResourceMetric": join.cluster.where(cause="not served")},
+    steps=(
+        Step("See that the API is not registered.", "kubectl get apiservice {name}"),
+        Step(
+            "Install metrics-server.",
+            "kubectl apply -f https://github.com/kubernetes-sigs/metrics-server/releases/latest/download/components.yaml",
+        ),
+        Step("A minute later this must answer.", "kubectl top nodes"),
+    ),
+    since="0.1.0",
+)
+def metrics_server_missing(
+    _: Cluster, services: Lookup[APIService], autoscalers: Lookup[HorizontalPodAutoscaler]
+) -> Answer:
+    """Autoscalers ask for CPU or memory, and nothing in the cluster serves these metrics.
+
+    ## Meaning
+    HorizontalPodAutoscalers with resource metrics exist, but no APIService `v1beta1.metrics.k8s.io` is registered:
+    metrics-server, or what takes its place, was never installed or was removed.
+
+    ## Impact
+    These autoscalers do not scale: the workloads stay at the size they have. `kubectl top` does not work.
+
+    ## Diagnosis
+    `kubectl get apiservice v1beta1.metrics.k8s.io` answers NotFound.
+
+    ## Mitigation
+    Install metrics-server. Clusters whose kubelets have self-signed serving certificates need
+    `--kubelet-insecure-tls`, or better kubelet serving certificates from the cluster's CA.
+
+    ## Limitations
+    Clusters without such autoscalers are not reported, as they miss nothing.
+
+    ## References
+    - `the server could not find the requested resource (get pods.metrics.k8s.io)` in the autoscalers' conditions, 1.18
+      to 1.36.
+    - https://github.com/kubernetes-sigs/metrics-server
+    """
+    missing = Ref("APIService", "", "v1beta1.metrics.k8s.io")
+    needing = [one for one in autoscalers.all() if any(metric.type in RESOURCE_METRICS for metric in one.spec.metrics)]
+    if needing and services.get("", missing.name) is None:
+        yield Finding(
+            missing,
+            since=min((one.created for one in needing if one.created), default=None),
+            evidence=(absent(missing),),
+            count=len(needing),
+            example=f"{needing[0].namespace}/{needing[0].name}",
+        )

@@ -1,0 +1,1 @@
+"""Checks on deletions that do not end."""

@@ -1,0 +1,1 @@
+"""Checks on Services and what they send traffic to."""

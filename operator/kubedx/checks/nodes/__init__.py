@@ -1,0 +1,1 @@
+"""Checks on what a node reports of itself."""

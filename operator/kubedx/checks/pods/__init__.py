@@ -1,0 +1,1 @@
+"""Checks on pods and their containers."""

@@ -1,0 +1,1 @@
+"""Checks on finding a node for a pod."""

@@ -1,0 +1,1 @@
+"""Checks on claims, volumes and classes."""

@@ -1,0 +1,1 @@
+"""Checks on Deployments, ReplicaSets and what else makes pods."""

@@ -1,0 +1,88 @@
+"""WorkloadPodCreateForbidden."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from kubedx.checks._support.creation import CONTROLLERS_REASON, refusal
+from kubedx.checks._support.replicas import pods_wanting
+from kubedx.core import by, join
+from kubedx.core.check import Answer, check
+from kubedx.core.finding import Finding, Severity, Step
+from kubedx.core.inputs import Events, Now, Settings, minutes
+from kubedx.kube.views import DaemonSet, Job, ReplicaSet, StatefulSet
+
+
+class WorkloadPodCreateForbiddenSettings(Settings, frozen=True, rename="camel"):
+    """Settings of WorkloadPodCreateForbidden."""
+
+    quiet_minutes: Annotated[
+        int, Meta(ge=20, le=1440, description="Minutes without another refusal after which it counts as over.")
+    ] = 30
+
+
+@check(
+    title="Admission refuses the pods of a workload",
+    message="{missing} pods of {kind} {name} are missing; admission refuses them: {why}",
+    severity=Severity.CRITICAL,
+    layer=6,
+    raise_after=minutes(1),
+    clear_after=minutes(0),
+    group=by.owner,
+    events=(CONTROLLERS_REASON,),
+    explains={"DeploymentProgressDeadlineExceeded": join.same_owner},
+    steps=(
+        Step("Read the refusals.", "kubectl -n {namespace} describe {kind} {name}"),
+        Step(
+            "See what the namespace enforces: pod security labels, quotas, limit ranges.",
+            "kubectl get namespace {namespace} -o yaml; kubectl -n {namespace} get resourcequotas,limitranges",
+        ),
+        Step("Change the pod template so that it is admitted, or have the rule changed by its owner."),
+    ),
+    since="0.1.0",
+)
+def workload_pod_create_forbidden(
+    workload: ReplicaSet | StatefulSet | DaemonSet | Job,
+    events: Events,
+    settings: WorkloadPodCreateForbiddenSettings,
+    now: Now,
+) -> Answer:
+    """A controller cannot create its pods because the API server refuses them.
+
+    ## Meaning
+    The workload's controller tries to create pods and admission answers `is forbidden`: a quota, pod security, a limit
+    range, a missing ServiceAccount, PriorityClass or RuntimeClass.
+
+    ## Impact
+    The missing pods do not exist at all, so they show neither as Pending nor as failed. A rollout stops half-way.
+
+    ## Diagnosis
+    The `FailedCreate` events of the ReplicaSet, StatefulSet, DaemonSet or Job hold the refusal word for word.
+
+    ## Mitigation
+    Make the pod template fit the rule that the refusal names, or have the rule changed.
+
+    ## Limitations
+    The refusal is known from Events, which are kept for an hour and are repeated ever more rarely while the controller
+    backs off; after half an hour without one it counts as over. A workload that has the pods it wants is never
+    reported, whatever its old Events say. Refusals by admission webhooks have other words and are not reported by this check.
+
+    ## References
+    - `pkg/controller/controller_utils.go` (`Error creating: %v`), 1.8 to 1.36.
+    - `staging/src/k8s.io/pod-security-admission`, since 1.22; SecurityContextDeny was removed in 1.30.
+    """
+    missing = pods_wanting(workload)
+    if not missing:
+        return
+    for record in events.about(workload, CONTROLLERS_REASON):
+        refused = refusal(record.message)
+        if refused and not now.older(record.last, minutes(settings.quiet_minutes)):
+            yield Finding(
+                workload,
+                since=record.first,
+                evidence=(record.evidence,),
+                missing=missing,
+                why=refused.why,
+                cause=refused.cause,
+            )
+            return

@@ -1,0 +1,588 @@
+"""The views of all kinds that checks ask for, by API group.
+
+Paths, field names and defaults: `staging/src/k8s.io/api` of Kubernetes 1.30 to 1.36.
+"""
+
+from typing import ClassVar
+
+from kubedx.kube.meta import EMPTY, Condition, Resource, Struct, Time, View, find
+from kubedx.kube.selectors import LabelSelector
+from kubedx.kube.text import Text
+
+ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+
+
+# --- core/v1: nodes ---------------------------------------------------------------------------------------------------
+
+
+class Taint(Struct, frozen=True):
+    """A core/v1 Taint."""
+
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+    time_added: Time | None = None
+
+
+class NodeSpec(Struct, frozen=True):
+    """The part of a Node's spec that checks read."""
+
+    unschedulable: bool = False
+    taints: tuple[Taint, ...] = ()
+
+
+class NodeStatus(Struct, frozen=True):
+    """The part of a Node's status that checks read. Heartbeats are left out: they change nothing that is said."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class Node(View, frozen=True):
+    """A machine of the cluster."""
+
+    resource: ClassVar[Resource] = Resource("", "v1", "nodes", "Node", namespaced=False)
+
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, or None."""
+        return find(self.status.conditions, kind)
+
+    def taint(self, key: str) -> Taint | None:
+        """The first taint with that key, or None."""
+        return next((taint for taint in self.spec.taints if taint.key == key), None)
+
+    @property
+    def zone(self) -> str:
+        """The zone that the node's labels name, empty where there is none."""
+        labels = self.metadata.labels
+        return next((labels[label] for label in ZONE_LABELS if labels.get(label)), "")
+
+
+# --- core/v1: pods ----------------------------------------------------------------------------------------------------
+
+
+class Toleration(Struct, frozen=True):
+    """A core/v1 Toleration."""
+
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+    def tolerates(self, taint: Taint) -> bool:
+        """Whether the taint is tolerated (`k8s.io/component-helpers/scheduling/corev1/helpers.go`)."""
+        if self.effect and self.effect != taint.effect:
+            return False
+        if self.key and self.key != taint.key:
+            return False
+        return self.operator == "Exists" or (bool(self.key) and self.value == taint.value)
+
+
+class ClaimSource(Struct, frozen=True):
+    """A volume's reference to a claim."""
+
+    claim_name: str = ""
+
+
+class EphemeralSource(Struct, frozen=True):
+    """A generic ephemeral volume; its claim is called ``<pod>-<volume>``."""
+
+
+class Volume(Struct, frozen=True):
+    """A pod's volume, as far as it refers to a claim."""
+
+    name: str = ""
+    persistent_volume_claim: ClaimSource | None = None
+    ephemeral: EphemeralSource | None = None
+
+
+class Resources(Struct, frozen=True):
+    """A container's resource requests and limits, as quantities in text form."""
+
+    limits: dict[str, str | int | float] = {}
+    requests: dict[str, str | int | float] = {}
+
+
+class Container(Struct, frozen=True):
+    """The part of a container that checks read."""
+
+    name: str = ""
+    image: Text = EMPTY
+    resources: Resources = Resources()
+
+
+class PodSpec(Struct, frozen=True):
+    """The part of a Pod's spec that checks read."""
+
+    node_name: str = ""
+    containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    node_selector: dict[str, str] = {}
+    restart_policy: str = "Always"
+    termination_grace_period_seconds: int | None = None
+
+
+class Waiting(Struct, frozen=True):
+    """Why a container waits."""
+
+    reason: Text = EMPTY
+    message: Text = EMPTY
+
+
+class Running(Struct, frozen=True):
+    """Since when a container runs."""
+
+    started_at: Time | None = None
+
+
+class Terminated(Struct, frozen=True):
+    """How a container ended."""
+
+    reason: Text = EMPTY
+    message: Text = EMPTY
+    exit_code: int = 0
+    signal: int = 0
+    started_at: Time | None = None
+    finished_at: Time | None = None
+
+
+class ContainerState(Struct, frozen=True):
+    """The state of a container: one of the three is set."""
+
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(Struct, frozen=True):
+    """What the kubelet says about a container."""
+
+    name: str = ""
+    image: Text = EMPTY
+    ready: bool = False
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class PodStatus(Struct, frozen=True):
+    """The part of a Pod's status that checks read."""
+
+    phase: str = ""
+    reason: Text = EMPTY
+    message: Text = EMPTY
+    conditions: tuple[Condition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    start_time: Time | None = None
+
+
+class Pod(View, frozen=True):
+    """A group of containers on one node."""
+
+    resource: ClassVar[Resource] = Resource("", "v1", "pods", "Pod")
+
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, or None."""
+        return find(self.status.conditions, kind)
+
+    @property
+    def containers(self) -> tuple[ContainerStatus, ...]:
+        """The statuses of the init containers, then of the containers."""
+        return (*self.status.init_container_statuses, *self.status.container_statuses)
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The names of the claims that the pod's volumes use, those of generic ephemeral volumes included."""
+        return tuple(
+            volume.persistent_volume_claim.claim_name
+            if volume.persistent_volume_claim
+            else f"{self.name}-{volume.name}"
+            for volume in self.spec.volumes
+            if volume.persistent_volume_claim or volume.ephemeral is not None
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether all containers ended for good."""
+        return self.status.phase in {"Succeeded", "Failed"}
+
+
+# --- core/v1: the rest ------------------------------------------------------------------------------------------------
+
+
+class ObjectReference(Struct, frozen=True):
+    """What an Event is about."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    field_path: Text = EMPTY
+
+
+class EventSeries(Struct, frozen=True):
+    """The repetition of an Event written through events.k8s.io."""
+
+    count: int = 0
+    last_observed_time: Time | None = None
+
+
+class EventSource(Struct, frozen=True):
+    """Who wrote an Event, in its older form."""
+
+    component: Text = EMPTY
+
+
+class Event(View, frozen=True):
+    """What a component reported about an object. Read from core/v1, which serves both forms."""
+
+    resource: ClassVar[Resource] = Resource("", "v1", "events", "Event")
+
+    involved_object: ObjectReference = ObjectReference()
+    type: Text = EMPTY
+    reason: Text = EMPTY
+    message: Text = EMPTY
+    count: int = 0
+    first_timestamp: Time | None = None
+    last_timestamp: Time | None = None
+    event_time: Time | None = None
+    series: EventSeries | None = None
+    source: EventSource = EventSource()
+    reporting_component: Text = EMPTY
+
+
+class NamespaceSpec(Struct, frozen=True):
+    """A namespace's own finalizers."""
+
+    finalizers: tuple[str, ...] = ()
+
+
+class NamespaceStatus(Struct, frozen=True):
+    """A namespace's phase and what its deletion waits for."""
+
+    phase: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+class Namespace(View, frozen=True):
+    """A namespace."""
+
+    resource: ClassVar[Resource] = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+
+    spec: NamespaceSpec = NamespaceSpec()
+    status: NamespaceStatus = NamespaceStatus()
+
+
+class ClaimSpec(Struct, frozen=True):
+    """The part of a claim's spec that checks read. A class name of "" means: no class, a null one: the default."""
+
+    storage_class_name: str | None = None
+    volume_name: str = ""
+
+
+class ClaimStatus(Struct, frozen=True):
+    """A claim's phase."""
+
+    phase: str = ""
+
+
+class PersistentVolumeClaim(View, frozen=True):
+    """A request for storage."""
+
+    resource: ClassVar[Resource] = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+
+    spec: ClaimSpec = ClaimSpec()
+    status: ClaimStatus = ClaimStatus()
+
+
+class PersistentVolume(View, frozen=True):
+    """A piece of storage."""
+
+    resource: ClassVar[Resource] = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
+
+
+class ServiceSpec(Struct, frozen=True):
+    """The part of a Service's spec that checks read."""
+
+    type: str = "ClusterIP"
+    selector: dict[str, str] = {}
+    cluster_ip: str = ""
+
+
+class Service(View, frozen=True):
+    """A name for a set of pods."""
+
+    resource: ClassVar[Resource] = Resource("", "v1", "services", "Service")
+
+    spec: ServiceSpec = ServiceSpec()
+
+
+class QuotaStatus(Struct, frozen=True):
+    """What a quota allows and what is used, as quantities in text form."""
+
+    hard: dict[str, str | int | float] = {}
+    used: dict[str, str | int | float] = {}
+
+
+class ResourceQuota(View, frozen=True):
+    """A limit on what a namespace may use."""
+
+    resource: ClassVar[Resource] = Resource("", "v1", "resourcequotas", "ResourceQuota")
+
+    status: QuotaStatus = QuotaStatus()
+
+
+# --- discovery.k8s.io/v1 ----------------------------------------------------------------------------------------------
+
+
+class EndpointConditions(Struct, frozen=True):
+    """An endpoint's state; `ready` is true or unknown where it is null."""
+
+    ready: bool | None = None
+
+
+class Endpoint(Struct, frozen=True):
+    """One address behind a Service."""
+
+    conditions: EndpointConditions = EndpointConditions()
+    target_ref: ObjectReference | None = None
+    node_name: str = ""
+
+
+class EndpointPort(Struct, frozen=True):
+    """A port of an EndpointSlice."""
+
+    name: str = ""
+    port: int | None = None
+
+
+class EndpointSlice(View, frozen=True):
+    """Some of the addresses behind a Service."""
+
+    resource: ClassVar[Resource] = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+
+    endpoints: tuple[Endpoint, ...] = ()
+    ports: tuple[EndpointPort, ...] = ()
+
+    @property
+    def service(self) -> str:
+        """The name of the Service that the slice belongs to."""
+        return self.metadata.labels.get("kubernetes.io/service-name", "")
+
+
+# --- apps/v1 and batch/v1 ---------------------------------------------------------------------------------------------
+
+
+class WorkloadSpec(Struct, frozen=True):
+    """What a workload asks for."""
+
+    replicas: int = 1
+    selector: LabelSelector | None = None
+    paused: bool = False
+
+
+class WorkloadStatus(Struct, frozen=True):
+    """What a workload has."""
+
+    replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    updated_replicas: int = 0
+    observed_generation: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class Workload(View, frozen=True):
+    """What Deployment, ReplicaSet and StatefulSet have in common."""
+
+    spec: WorkloadSpec = WorkloadSpec()
+    status: WorkloadStatus = WorkloadStatus()
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, or None."""
+        return find(self.status.conditions, kind)
+
+
+class Deployment(Workload, frozen=True):
+    """A rollout of pods through ReplicaSets."""
+
+    resource: ClassVar[Resource] = Resource("apps", "v1", "deployments", "Deployment")
+
+
+class ReplicaSet(Workload, frozen=True):
+    """A number of equal pods."""
+
+    resource: ClassVar[Resource] = Resource("apps", "v1", "replicasets", "ReplicaSet")
+
+
+class StatefulSet(Workload, frozen=True):
+    """A number of pods with names and storage of their own."""
+
+    resource: ClassVar[Resource] = Resource("apps", "v1", "statefulsets", "StatefulSet")
+
+
+class DaemonSetStatus(Struct, frozen=True):
+    """How many nodes a DaemonSet should run on and does."""
+
+    desired_number_scheduled: int = 0
+    current_number_scheduled: int = 0
+    number_ready: int = 0
+
+
+class DaemonSet(View, frozen=True):
+    """A pod for each node."""
+
+    resource: ClassVar[Resource] = Resource("apps", "v1", "daemonsets", "DaemonSet")
+
+    status: DaemonSetStatus = DaemonSetStatus()
+
+
+class JobSpec(Struct, frozen=True):
+    """What a Job asks for."""
+
+    parallelism: int = 1
+    suspend: bool = False
+
+
+class JobStatus(Struct, frozen=True):
+    """What a Job has."""
+
+    active: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class Job(View, frozen=True):
+    """A task that ends."""
+
+    resource: ClassVar[Resource] = Resource("batch", "v1", "jobs", "Job")
+
+    spec: JobSpec = JobSpec()
+    status: JobStatus = JobStatus()
+
+
+# --- autoscaling/v2, storage.k8s.io/v1, apiregistration.k8s.io/v1 -----------------------------------------------------
+
+
+class ScaleTarget(Struct, frozen=True):
+    """What an autoscaler scales."""
+
+    kind: str = ""
+    name: str = ""
+
+
+class MetricSpec(Struct, frozen=True):
+    """The type of a metric that an autoscaler reads."""
+
+    type: str = ""
+
+
+class HPASpec(Struct, frozen=True):
+    """The part of an autoscaler's spec that checks read."""
+
+    scale_target_ref: ScaleTarget = ScaleTarget()
+    metrics: tuple[MetricSpec, ...] = ()
+
+
+class HPAStatus(Struct, frozen=True):
+    """An autoscaler's conditions."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class HorizontalPodAutoscaler(View, frozen=True):
+    """An autoscaler of a workload's replicas."""
+
+    resource: ClassVar[Resource] = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+
+    spec: HPASpec = HPASpec()
+    status: HPAStatus = HPAStatus()
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, or None."""
+        return find(self.status.conditions, kind)
+
+
+class StorageClass(View, frozen=True):
+    """A way of providing storage."""
+
+    resource: ClassVar[Resource] = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
+
+    provisioner: str = ""
+    volume_binding_mode: str = "Immediate"
+
+    @property
+    def is_default(self) -> bool:
+        """Whether claims without a class get this one (`pkg/volume/util/storageclass.go`)."""
+        annotations = self.metadata.annotations
+        return "true" in {annotations.default_class, annotations.beta_default_class}
+
+
+class ServiceReference(Struct, frozen=True):
+    """The Service behind an aggregated API."""
+
+    namespace: str = ""
+    name: str = ""
+
+
+class APIServiceSpec(Struct, frozen=True):
+    """The part of an APIService's spec that checks read."""
+
+    group: str = ""
+    version: str = ""
+    service: ServiceReference | None = None
+
+
+class APIServiceStatus(Struct, frozen=True):
+    """An APIService's conditions."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class APIService(View, frozen=True):
+    """A group and version that the API server serves, itself or through a Service."""
+
+    resource: ClassVar[Resource] = Resource(
+        "apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False
+    )
+
+    spec: APIServiceSpec = APIServiceSpec()
+    status: APIServiceStatus = APIServiceStatus()
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, or None."""
+        return find(self.status.conditions, kind)
+
+
+KINDS: tuple[type[View], ...] = (
+    Node,
+    Pod,
+    Event,
+    Namespace,
+    PersistentVolumeClaim,
+    PersistentVolume,
+    Service,
+    ResourceQuota,
+    EndpointSlice,
+    Deployment,
+    ReplicaSet,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    HorizontalPodAutoscaler,
+    StorageClass,
+    APIService,
+)
+"""All built-in kinds that there are views of."""
+
+BY_KIND: dict[str, type[View]] = {view.resource.kind: view for view in KINDS}
+"""The built-in views by the name of their kind."""
