@@ -196,11 +196,12 @@ def _go_install(tools: ToolSet, folder: Path, say: Say) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as go:
         try:
             lines = _follow(go, lambda state: say(f"tools: {tools.name}: {time.monotonic() - started:3.0f} s, {state}"))
         except BaseException:
-            go.terminate()
+            os.killpg(go.pid, signal.SIGTERM)  # its compilers too
             raise
     if go.returncode != 0:
         tail = "\n".join(lines[-20:])
