@@ -58,6 +58,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ITEM_LEVEL = 3
 """So many containers are open around an item: the root, the document, the list."""
 
+_JSON = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\]\"\d])")
 _LOG = re.compile(r"\.log(\.|$)|(^|[/!])logs\.txt(\.|$)")
 _YAML_NAME = re.compile(r"\.ya?ml(\.|$)")
 _OBJECT_KEY = re.compile(rb"(?m)^(?:- )?[\"']?(?:apiVersion|kind)[\"']?[ \t]*:|\A\s*[\[{]")
@@ -386,10 +387,9 @@ class _Reader(Generic[T]):
     def _plain(self, source: str, file: IO[bytes]) -> None:
         content = _content(file)
         before = len(self._problems)
-        first = content[:BLOCK].lstrip()[:1]
         if _LOG.search(source):
             found = False  # Whoever runs a pod chooses what its log says, objects included.
-        elif first in {b"{", b"["}:
+        elif _JSON.match(content):
             found = self._json(source, content)
         else:
             found = self._yaml(source, content)
@@ -528,7 +528,7 @@ def _peek(file: IO[bytes]) -> bytes:
 
 def _unpacker(head: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
     if head.startswith(b"\x1f\x8b"):
-        return lambda file: gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # It reads like one.
+        return lambda file: gzip.GzipFile(fileobj=file, mode="rb")  # type: ignore[return-value]  # It reads like one.
     if head.startswith(b"BZh"):
         return bz2.BZ2File
     if head.startswith(b"\xfd7zXZ\x00"):
