@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "kubedx.image" -}}
 {{- with .Values.image -}}
 {{- if not .repository -}}
-{{- fail (printf "%s\n\n  make image\n  kind load docker-image kubedx:%s\n  helm install kubedx charts/kubedx --namespace kubedx --create-namespace --set image.repository=kubedx\n\ndocs/install.md says more." "image.repository is not set, and there is no default: no image of kubedx is published.\nBuild one, load it into the cluster, and name it:" $.Chart.AppVersion) -}}
+{{- fail (printf "%s\n\n  make image\n  kind load docker-image kubedx:dev\n  helm install kubedx charts/kubedx --namespace kubedx --create-namespace --set image.repository=kubedx,image.tag=dev\n\ndocs/install.md says more." "image.repository is not set, and there is no default: no image of kubedx is published.\nBuild one, load it into the cluster, and name it:") -}}
 {{- end -}}
 {{- if .digest -}}
 {{- printf "%s@%s" .repository .digest -}}

@@ -1,16 +1,22 @@
 """The values of the Helm chart, declared once; `values.yaml` and `values.schema.json` follow from these models."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
+from kubedx.api.policy import PolicySpec
+from kubedx.core.check import Check
+from kubedx.core.finding import Severity
 from kubedx.generate import alerts
 from kubedx.generate.banner import BANNER
+from kubedx.kube.duration import PATTERN
 
 Json = dict[str, Any]
 """A JSON schema, or an object of Kubernetes that is passed on as it is."""
@@ -162,10 +168,6 @@ class _PodDisruptionBudget(_Values):
     max_unavailable: int | str = Field(default=1, description="How many replicas a drain may take at a time.")
 
 
-class _Policy(_Values):
-    model_config = ConfigDict(extra="allow")
-
-
 class Values(_Values):
     """Everything that a user of the chart can set."""
 
@@ -176,8 +178,8 @@ class Values(_Values):
         default=1,
         description="How many replicas run. One leads, the others stand by. 0 installs everything but pods.",
     )
-    policy: _Policy = Field(
-        default=_Policy(),
+    policy: Json = Field(
+        default={},
         description="The defaults of the policy, in the shape of DiagnosisPolicy.spec: checks, profiles, namespaces, "
         "suppressions, retention, limits. The object `cluster` overrides them field by field.",
     )
@@ -237,12 +239,11 @@ def _lines(model: BaseModel, indent: str) -> Iterator[str]:
     for name, field in type(model).model_fields.items():
         key, value = field.alias or name, getattr(model, name)
         yield from (f"{indent}# {line}" for line in _wrapped(field, 118 - len(indent)))
-        if isinstance(value, BaseModel) and type(value).model_fields:
+        if isinstance(value, BaseModel):
             yield f"{indent}{key}:"
             yield from _lines(value, indent + "  ")
         else:
-            plain = value.model_dump() if isinstance(value, BaseModel) else value
-            yield f"{indent}{key}: {json.dumps(plain, ensure_ascii=False)}"
+            yield f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}"
         if not indent:
             yield ""
 
@@ -262,19 +263,60 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def schema(policy: Mapping[str, Any] | None = None) -> str:
+def schema(checks: Iterable[Check]) -> str:
     """Write the schema that helm holds the values against.
 
     Args:
-        policy: The JSON schema of `policy`, without references; any object if not given.
+        checks: All checks, in any order; they make the keys of `policy.checks`.
 
     Returns:
         `values.schema.json`. A key that it does not know is an error.
     """
     found = Values.model_json_schema(by_alias=True, schema_generator=_Untitled)
+    policy = _for_helm(PolicySpec.model_json_schema(by_alias=True, schema_generator=_Untitled))
+    policy["properties"]["checks"]["additionalProperties"] = False
+    policy["properties"]["checks"]["properties"] = {check.id: _check(check) for check in checks}
+    found["$defs"] |= policy.pop("$defs")
+    found["properties"]["policy"] = policy | found["properties"]["policy"] | {"additionalProperties": False}
     found["properties"]["global"] = {"type": "object", "description": "Set by helm for charts inside charts; unused."}
-    if policy is not None:
-        found["$defs"]["_Policy"] = dict(policy)
     found["$comment"] = BANNER.removeprefix("# ").rstrip()
     found["$schema"] = "http://json-schema.org/draft-07/schema#"
     return json.dumps(found, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+_MATCHES = re.compile(r"self\.matches\('(.*)'\)")
+
+
+def _for_helm(schema: Any) -> Any:  # noqa: ANN401 -- any part of a JSON schema
+    # Helm knows no CEL: a rule that matches a pattern becomes the pattern, what else is for the API server goes.
+    if isinstance(schema, list):
+        return [_for_helm(part) for part in schema]
+    if isinstance(schema, dict):
+        kept = {key: _for_helm(part) for key, part in schema.items() if not key.startswith("x-kubernetes-")}
+        for rule in schema.get("x-kubernetes-validations", ()):
+            if matches := _MATCHES.fullmatch(rule["rule"]):
+                kept["pattern"] = matches[1]
+        return kept
+    return schema
+
+
+def _check(check: Check) -> Json:
+    duration = {"type": "string", "pattern": PATTERN}
+    settings = msgspec.json.schema(check.settings_type)["$defs"][check.settings_type.__name__]["properties"]
+    settings |= {
+        "raiseAfter": duration | {"description": "How long it must be true before it is said, such as 90s or 5m."},
+        "clearAfter": duration | {"description": "How long it must be false before it is withdrawn."},
+    }
+    return {
+        "type": "object",
+        "description": check.title,
+        "additionalProperties": False,
+        "properties": {
+            "enabled": {"type": "boolean", "description": "Whether the check is run."},
+            "severity": {
+                "enum": [severity.text for severity in Severity],
+                "description": "The most severe that its findings may be.",
+            },
+            "settings": {"type": "object", "additionalProperties": False, "properties": settings},
+        },
+    }
