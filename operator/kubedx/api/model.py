@@ -152,7 +152,7 @@ def advice(error: ErrorDetails) -> str:
             return "is required"
         case "extra_forbidden":
             return "there is no such field"
-    said = error["msg"]
+    said = error["msg"].replace("Input should", "must")
     return f"{said[:1].lower()}{said[1:]}, not {cut(repr(error['input']), 64)}"
 
 
@@ -196,7 +196,7 @@ def rules(*found: JsonDict) -> JsonDict:
     return {"x-kubernetes-validations": list(found)}
 
 
-def between(least: timedelta, most: timedelta) -> Callable[[object], object]:
+def between(least: timedelta, most: timedelta) -> Callable[[object], timedelta]:
     """Make a validator that reads a duration and keeps it within bounds.
 
     Args:
@@ -207,7 +207,7 @@ def between(least: timedelta, most: timedelta) -> Callable[[object], object]:
         A function from a text to a duration, which raises ValueError with what to write instead.
     """
 
-    def read(value: object) -> object:
+    def read(value: object) -> timedelta:
         if value == 0 and not isinstance(value, bool):
             value = "0"
         if isinstance(value, int) and not isinstance(value, bool):

@@ -111,7 +111,7 @@ class CheckPolicy(Wish):
     settings: dict[Annotated[str, MaxLen(63)], Value] = Field(
         default={},
         max_length=32,
-        description="Its thresholds by name; each check has raiseAfter and clearAfter. kubedx explain CHECK lists them.",
+        description="Its thresholds by name; each check has raiseAfter and clearAfter. See kubedx explain CHECK.",
     )
 
 
@@ -126,7 +126,7 @@ class NamespacesPolicy(Wish):
     )
 
 
-_EVERYTHING = "give at least one of check, kind, namespace, name and labels: this would silence everything"
+_EVERYTHING = "give a check, kind, namespace, name or labels, so that it does not silence everything"
 
 
 class SuppressionPolicy(Wish):
@@ -159,9 +159,7 @@ class SuppressionPolicy(Wish):
     @model_validator(mode="after")
     def _names_something(self) -> Self:
         if not (self.check or self.kind or self.namespace or self.name or self.labels):
-            raise ValueError(
-                "give at least one of check, kind, namespace, name and labels: this would silence everything"
-            )
+            raise ValueError("give a check, kind, namespace, name or labels, so that it does not silence everything")
         return self
 
 
@@ -189,7 +187,7 @@ class PolicySpec(Wish):
         default=["Problem", "Risk"],
         max_length=3,
         json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="What is looked for: Problem (broken), Risk (will break), Advice (hygiene); by default the first two.",
+        description="What is looked for: Problem (broken), Risk (will break), Advice (hygiene).",
     )
     checks: dict[Annotated[str, MaxLen(63)], CheckPolicy] = Field(
         default={}, max_length=500, description="Single checks, by id, that are to run differently."
