@@ -60,9 +60,7 @@ def _int_or_string(value: object) -> object:
 Value = Annotated[
     int | str,
     BeforeValidator(_int_or_string),
-    WithJsonSchema(
-        {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}], "maxLength": 256}
-    ),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 256}),
 ]
 """The value of one setting: a whole number, or a text such as a duration."""
 
@@ -318,6 +316,10 @@ KIND = Kind(
         Column("Why", _condition("Complete", "message"), "What was left unseen, and why.", wide=True),
     ),
     rules=(
-        rule(f"self.metadata.name == '{NAME}'", f"there is one DiagnosisPolicy in a cluster, and its name is '{NAME}'"),
+        rule(
+            f"self.metadata.name == '{NAME}'",
+            f"there is one DiagnosisPolicy in a cluster, and its name is '{NAME}'",
+            field=".metadata.name",
+        ),
     ),
 )

@@ -99,7 +99,7 @@ def _object(kind: Kind) -> Json:
         "properties": {
             "apiVersion": {"type": "string", "description": "The version of the kind's schema.", "maxLength": 64},
             "kind": {"type": "string", "description": "The kind of the object.", "maxLength": 64},
-            "metadata": {"type": "object"},
+            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}},
             "spec": structural(kind.spec, required=True),
             "status": structural(kind.status, required=False),
         },
@@ -127,16 +127,16 @@ def structural(model: type[Model], *, required: bool) -> Json:
 
 def _node(schema: Mapping[str, object], definitions: Mapping[str, object], *, required: bool, path: str) -> Json:
     schema = _resolved(schema, definitions, path)
-    unknown = schema.keys() - _KEPT - _DROPPED - {"properties", "items", "anyOf"}
-    if unknown or ("anyOf" in schema and "x-kubernetes-int-or-string" not in schema):
-        raise SchemaError(f"{path}: a structural schema has no {', '.join(sorted(unknown)) or 'anyOf'}")
+    unknown = schema.keys() - _KEPT - _DROPPED - {"properties", "items"}
+    if unknown:
+        raise SchemaError(f"{path}: a structural schema has no {', '.join(sorted(unknown))} in this place")
 
     def below(child: object, name: str) -> Json:
         if not isinstance(child, Mapping):
             raise SchemaError(f"{path}.{name}: a schema is needed here, not {child!r}")
         return _node(child, definitions, required=required, path=f"{path}.{name}")
 
-    found: Json = {key: schema[key] for key in sorted(schema) if key in _KEPT or key == "anyOf"}
+    found: Json = {key: schema[key] for key in sorted(schema) if key in _KEPT}
     if isinstance(properties := schema.get("properties"), dict):
         children = {name: below(child, name) for name, child in properties.items()}
         found["properties"] = children
