@@ -31,8 +31,8 @@ import yaml
 from tests.cluster.tools import build
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+STAGES = Path(__file__).with_name("stages.yaml")
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
-START_SECONDS = 180
 # Below the range that the kernel gives to outgoing connections, which could otherwise take a port in between.
 PORTS = range(20000, 32000)
 
@@ -205,6 +205,7 @@ def start(
     keep: bool = False,
     node_grace_seconds: int = 40,
     extra_args: Mapping[str, Mapping[str, str]] | None = None,
+    wait_seconds: int = 180,
 ) -> Cluster:
     """Starts a cluster without nodes; takes some seconds once the tools are built.
 
@@ -216,6 +217,7 @@ def start(
             `--node-monitor-grace-period`, to which the heartbeats of the played nodes are fitted.
         extra_args: Further flags, per component (`kube-apiserver`, `kube-controller-manager`, `kube-scheduler`,
             `kwok-controller`, `etcd`), without their leading dashes.
+        wait_seconds: How long it may take to become ready.
 
     Returns:
         The cluster.
@@ -233,11 +235,10 @@ def start(
     try:
         # The runtime is written down first: whoever finds a half-started cluster can then end it.
         _write_record(folder, runtime=runtime, kept=False)
-        (folder / "config.yaml").write_text(
-            yaml.safe_dump(_config(name, folder, runtime, node_grace_seconds, extra_args or {})), encoding="utf-8"
-        )
+        config = yaml.safe_dump(_config(name, folder, runtime, node_grace_seconds, extra_args or {}))
+        (folder / "config.yaml").write_text(f"{config}---\n{STAGES.read_text(encoding='utf-8')}", encoding="utf-8")
         (folder / "audit.yaml").write_text(yaml.safe_dump(AUDIT_POLICY), encoding="utf-8")
-        _kwokctl(folder, "create", "cluster", *_create_flags(name, folder, runtime, programs))
+        _create(folder, wait_seconds, _create_flags(name, folder, runtime, programs))
     except BaseException:
         with contextlib.suppress(ClusterError):
             _delete(folder)
@@ -308,12 +309,12 @@ def free_ports(count: int) -> list[int]:
     """
     chosen: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
-        if len(chosen) == count:
-            return chosen
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             chosen.append(port)
-    raise ClusterError(f"There are no {count} free ports between {PORTS.start} and {PORTS.stop - 1} on this machine.")
+        if len(chosen) == count:
+            return chosen
+    raise ClusterError(f"There are no {count} free ports between {PORTS[0]} and {PORTS[-1]} on this machine.")
 
 
 def wait_for(condition: Callable[[], T], *, timeout: float, what: str, every: float = 0.25) -> T:
@@ -407,7 +408,6 @@ def _create_flags(name: str, folder: Path, runtime: str, programs: Mapping[str, 
         f"--kubeconfig={folder / 'kubeconfig'}",
         f"--kube-audit-policy={folder / 'audit.yaml'}",
         "--heartbeat-factor=1",
-        f"--wait={START_SECONDS}s",
     ]
     if runtime == "kind":
         return [*flags, f"--kind-binary={programs['kind']}"]
@@ -437,9 +437,26 @@ def _program(program: str) -> Path:
     return build.ensure("kubernetes") / program
 
 
-def _kwokctl(folder: Path, *args: str) -> None:
+def _kwokctl(folder: Path, *args: str, timeout: float = 120) -> str:
     environment = {**os.environ, "KWOK_WORKDIR": str(folder / "kwok")}
-    _run([str(_program("kwokctl")), *args], environment=environment, timeout=START_SECONDS + 60)
+    run = _run([str(_program("kwokctl")), *args], environment=environment, timeout=timeout)
+    return run.stdout + run.stderr
+
+
+def _create(folder: Path, wait_seconds: int, flags: list[str]) -> None:
+    said = _kwokctl(folder, "create", "cluster", f"--wait={wait_seconds}s", *flags, timeout=wait_seconds + 120)
+    if "Failed to wait for cluster" in said:  # kwokctl's exit code is 0 all the same
+        raise ClusterError(f"The cluster was not ready within {wait_seconds} s.\n{_log_tails(folder)}")
+
+
+def _log_tails(folder: Path) -> str:
+    """The last line of each component's log: before long, one of them says why a cluster did not start."""
+    tails = []
+    for log in sorted((folder / "kwok" / "clusters" / folder.name / "logs").glob("*.log")):
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if lines and log.name != "audit.log":
+            tails.append(f"{log.stem}: {lines[-1][:500]}")
+    return "\n".join(tails)
 
 
 def _run(
