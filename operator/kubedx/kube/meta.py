@@ -70,6 +70,7 @@ class Annotations(
         "default_class": "storageclass.kubernetes.io/is-default-class",
         "beta_default_class": "storageclass.beta.kubernetes.io/is-default-class",
         "storage_provisioner": "volume.kubernetes.io/storage-provisioner",
+        "provisioned_by": "pv.kubernetes.io/provisioned-by",
         "selected_node": "volume.kubernetes.io/selected-node",
         "mirror": "kubernetes.io/config.mirror",
     },
@@ -79,6 +80,7 @@ class Annotations(
     default_class: Text = EMPTY
     beta_default_class: Text = EMPTY
     storage_provisioner: Text = EMPTY
+    provisioned_by: Text = EMPTY
     selected_node: Text = EMPTY
     mirror: Text = EMPTY
 

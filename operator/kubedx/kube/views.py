@@ -303,16 +303,33 @@ class PersistentVolumeClaim(View, frozen=True):
     status: ClaimStatus = ClaimStatus()
 
 
+class VolumeSpec(Struct, frozen=True):
+    """The part of a volume's spec that checks read."""
+
+    storage_class_name: str = ""
+
+
 class PersistentVolume(View, frozen=True):
     """A piece of storage."""
 
     resource: ClassVar[Resource] = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
+
+    spec: VolumeSpec = VolumeSpec()
+
+
+class ServicePort(Struct, frozen=True):
+    """A port of a Service; the target is a number or the name of a container's port."""
+
+    name: str = ""
+    port: int = 0
+    target_port: int | str = 0
 
 
 class ServiceSpec(Struct, frozen=True):
     """The part of a Service's spec that checks read."""
 
     type: str = "ClusterIP"
+    ports: tuple[ServicePort, ...] = ()
     selector: dict[str, str] = {}
     cluster_ip: str = ""
 
@@ -449,6 +466,7 @@ class JobSpec(Struct, frozen=True):
     """What a Job asks for."""
 
     parallelism: int = 1
+    completions: int | None = None
     suspend: bool = False
 
 
