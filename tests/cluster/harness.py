@@ -444,8 +444,11 @@ def _kwokctl(folder: Path, *args: str, timeout: float = 120) -> str:
 
 
 def _create(folder: Path, wait_seconds: int, flags: list[str]) -> None:
-    said = _kwokctl(folder, "create", "cluster", f"--wait={wait_seconds}s", *flags, timeout=wait_seconds + 120)
-    if "Failed to wait for cluster" in said:  # kwokctl's exit code is 0 all the same
+    try:
+        said = _kwokctl(folder, "create", "cluster", f"--wait={wait_seconds}s", *flags, timeout=wait_seconds + 10)
+    except ClusterError as problem:  # it may wait for ever for a component that ended at once
+        raise ClusterError(f"{problem}\n{_log_tails(folder)}") from problem
+    if "Failed to wait for cluster" in said:  # its exit code is 0 all the same
         raise ClusterError(f"The cluster was not ready within {wait_seconds} s.\n{_log_tails(folder)}")
 
 

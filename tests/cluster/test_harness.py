@@ -91,8 +91,8 @@ def test_a_second_cluster_of_the_same_name_is_refused(cluster: harness.Cluster) 
 
 def test_a_cluster_that_cannot_start_leaves_nothing() -> None:
     broken = {"kube-apiserver": {"audit-policy-file": "/no/such/file"}}
-    with pytest.raises(harness.ClusterError, match=r"not ready within 8 s\.(\n.*)*kube-apiserver: .*/no/such/file"):
-        harness.start(name="never-starts", runtime="binary", extra_args=broken, wait_seconds=8)
+    with pytest.raises(harness.ClusterError, match=r"kube-apiserver: .*/no/such/file"):
+        harness.start(name="never-starts", runtime="binary", extra_args=broken, wait_seconds=5)
     assert harness.find("never-starts") is None
     assert processes_below(build.cache_root() / "clusters" / "never-starts") == []
 
