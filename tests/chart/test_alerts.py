@@ -16,7 +16,7 @@ from tests.chart.helm import CHART, ROOT, Helm, only
 RULES = CHART / "files" / "alerts.yaml"
 A, B = 'pod="kubedx-a",instance="10.0.0.1:8080"', 'pod="kubedx-b",instance="10.0.0.2:8080"'
 
-DISK = 'check="NodeDiskPressure",name="node-disk-pressure-real-1-93aa17d0",kind="Node",subject="Node/real-1"'
+DISK = 'check="NodeDiskPressure",name="node-disk-pressure-real-1-93aa17d0",kind="Node",subject="real-1"'
 CRITICAL = 'kubedx_diagnosis_info{{severity="critical",{disk},{replica}}}'
 WARNING = 'kubedx_diagnosis_info{{severity="warning",{disk},{replica}}}'
 
@@ -33,9 +33,11 @@ HEALTHY = {
     **_both("kubedx_watch_synced", 'kind="Pod"', "1x60"),
     **_both("kubedx_watch_last_event_timestamp_seconds", 'kind="Node"', "0+60x60"),
     **_both("kubedx_watch_last_event_timestamp_seconds", 'kind="Pod"', "0+60x60"),
-    **_both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="evaluated"', "0+5x60"),
-    **_both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="failed"', "0x60"),
-    **_both("kubedx_dropped_total", 'what="objects"', "0x60"),
+    **_both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="Evaluated"', "0+5x60"),
+    **_both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="Failed"', "0x60"),
+    **_both("kubedx_dropped_total", 'what="diagnoses"', "0x60"),
+    **_both("kubedx_writes_total", 'result="ok"', "0+2x60"),
+    **_both("kubedx_writes_total", 'result="409"', "0+1x60"),
 }
 
 
@@ -94,10 +96,7 @@ STORIES = {
         {f'kubedx_diagnosis_info{{severity="info",{DISK},{A}}}': "1x60"}, {10: {}, 60: {}}
     ),
     "the operator is killed for good": Story(
-        {
-            **dict.fromkeys(HEALTHY, "1x10 stale"),
-            **_disk(CRITICAL, a="1x10 stale"),
-        },
+        {**_killed_after_ten_minutes(A), **_killed_after_ten_minutes(B), **_disk(CRITICAL, a="1x10 stale")},
         {10: {"KubedxDiagnosisCritical": 1}, 15: {"KubedxDiagnosisCritical": 1}, 18: {"KubedxDown": 1}},
         healthy={},
     ),
@@ -134,19 +133,27 @@ STORIES = {
         {40: {"KubedxInputsMissing": 1}},
     ),
     "a check fails for the first time": Story(
-        _both("kubedx_check_evaluations_total", 'check="PodOOMKilled",outcome="failed"', "_x4 1x55"),
+        _both("kubedx_check_evaluations_total", 'check="PodOOMKilled",outcome="Failed"', "_x4 1x55"),
         {4: {}, 11: {"KubedxCheckFailing": 1}, 30: {}},
     ),
     "a check fails again and again": Story(
-        _both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="failed"', "0x5 1+1x54"),
+        _both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="Failed"', "0x5 1+1x54"),
         {5: {}, 12: {"KubedxCheckFailing": 1}, 60: {"KubedxCheckFailing": 1}},
     ),
     "the operator restarts after a check had failed": Story(
-        _both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="failed"', "3x30 0x30"),
+        _both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="Failed"', "3x30 0x30"),
         {29: {}, 31: {}, 40: {}},
     ),
+    "the right to write is taken away": Story(
+        {f'kubedx_writes_total{{result="403",{A}}}': "_x4 1+5x55"},
+        {9: {}, 16: {"KubedxWritesFailing": 1}, 60: {"KubedxWritesFailing": 1}},
+    ),
+    "the API server is away for a minute": Story(
+        {f'kubedx_writes_total{{result="unreachable",{A}}}': "_x4 1x55"},
+        {12: {}, 16: {"KubedxWritesFailing": 1}, 60: {}},
+    ),
     "a bound is reached": Story(
-        {f'kubedx_dropped_total{{what="objects",{A}}}': "0x5 20x54"}, {5: {}, 12: {"KubedxDropped": 1}, 40: {}}
+        {f'kubedx_dropped_total{{what="diagnoses",{A}}}': "0x5 20x54"}, {5: {}, 12: {"KubedxDropped": 1}, 40: {}}
     ),
 }
 
@@ -204,7 +211,7 @@ def test_an_alert_names_its_subject_and_the_page_of_its_check(promtool: Path, tm
                     "check": "NodeDiskPressure",
                     "name": "node-disk-pressure-real-1-93aa17d0",
                     "kind": "Node",
-                    "subject": "Node/real-1",
+                    "subject": "real-1",
                 },
                 "exp_annotations": {
                     "summary": "NodeDiskPressure: Node/real-1",
@@ -217,6 +224,28 @@ def test_an_alert_names_its_subject_and_the_page_of_its_check(promtool: Path, tm
         ],
     }
     story = STORIES["two replicas that export the same problem are one alert"]
+
+    _test(promtool, tmp_path, {"input_series": _series(story), "alert_rule_test": [expected]})
+
+
+def test_an_alert_names_the_namespace_of_its_subject(promtool: Path, tmp_path: Path) -> None:
+    labels = {"severity": "warning", "check": "PVCPending", "name": "pvc-pending-x", "kind": "PersistentVolumeClaim"}
+    labels |= {"namespace": "shop", "subject": "data"}
+    series = ",".join(f'{key}="{value}"' for key, value in labels.items())
+    story = Story({f"kubedx_diagnosis_info{{{series},{A}}}": "1x20"}, {})
+    rule = ALERTS[1].rule["annotations"]
+    texts = {
+        "summary": "PVCPending: PersistentVolumeClaim/shop/data",
+        "description": rule["description"]
+        .replace("{{ $labels.name }}", "pvc-pending-x")
+        .replace("{{ $labels.check }}", "PVCPending"),
+        "runbook_url": "docs/checks/PVCPending.md",
+    }
+    expected = {
+        "alertname": "KubedxDiagnosisWarning",
+        "eval_time": "10m",
+        "exp_alerts": [{"exp_labels": labels, "exp_annotations": texts}],
+    }
 
     _test(promtool, tmp_path, {"input_series": _series(story), "alert_rule_test": [expected]})
 

@@ -17,6 +17,9 @@ PAGE = "docs/alerts.md"
 CHECK_PAGE = "docs/checks/{{ $labels.check }}.md"
 """Where the page of the check behind a diagnosis is."""
 
+SUBJECT = "{{ $labels.kind }}/{{ with $labels.namespace }}{{ . }}/{{ end }}{{ $labels.subject }}"
+"""The subject of a diagnosis, as `Kind/namespace/name`."""
+
 REPLICA = "without (pod, instance)"
 """What sets two replicas apart in Prometheus; without it an incident is one series whoever leads."""
 
@@ -70,7 +73,7 @@ def _diagnosis(name: str, severity: str, wait: str) -> Alert:
         wait=wait,
         keep="5m",
         severity=severity,
-        summary="{{ $labels.check }}: {{ $labels.subject }}",
+        summary=f"{{{{ $labels.check }}}}: {SUBJECT}",
         description="kubedx found the root of a problem. Its evidence, what it explains and what to do: "
         "kubectl describe clusterdiagnosis {{ $labels.name }}. What the check means: "
         "kubedx explain {{ $labels.check }}.",
@@ -84,9 +87,9 @@ DIAGNOSES = (
 )
 
 
-def _grew(counter: str) -> str:
+def _grew(counter: str, within: str) -> str:
     # `increase` alone does not see the first count of a new series.
-    recent = f"increase({counter}[15m]) > 0 or ({counter} > 0 unless {counter} offset 15m)"
+    recent = f"increase({counter}[{within}]) > 0 or ({counter} > 0 unless {counter} offset {within})"
     return f"sum {REPLICA} ({recent}) > 0"
 
 
@@ -130,7 +133,7 @@ BLINDNESS = (
     ),
     Alert(
         "KubedxCheckFailing",
-        expr=_grew('kubedx_check_evaluations_total{outcome="failed"}'),
+        expr=_grew('kubedx_check_evaluations_total{outcome="Failed"}', "15m"),
         wait="5m",
         severity="warning",
         summary="The check {{ $labels.check }} fails",
@@ -139,13 +142,24 @@ BLINDNESS = (
         "kubectl get diagnosispolicy cluster -o yaml.",
     ),
     Alert(
+        "KubedxWritesFailing",
+        expr=_grew('kubedx_writes_total{result!~"ok|404|409"}', "5m"),
+        wait="10m",
+        severity="warning",
+        summary="kubedx cannot write its diagnoses: {{ $labels.result }}",
+        description="The API server refuses or does not answer, so kubectl get clusterdiagnosis is out of date, while "
+        "the metrics are not. 403 means that a right is missing: the chart's ClusterRole has them all. The operator's "
+        "log names the object and the answer.",
+    ),
+    Alert(
         "KubedxDropped",
-        expr=_grew("kubedx_dropped_total"),
+        expr=_grew("kubedx_dropped_total", "15m"),
         wait="5m",
         severity="warning",
-        summary="kubedx left out {{ $value | humanize }} {{ $labels.what }}",
-        description="A bound was reached, and the least severe was left out. The totals in kubedx_diagnoses and "
-        "kubedx_findings are true nevertheless.",
+        summary="kubedx left out {{ $labels.what }}",
+        description="Diagnoses beyond the limit of the policy have no object of their own, the least severe first; "
+        "what could not be read was not judged. The totals in kubedx_diagnoses and kubedx_findings are true "
+        "nevertheless. The operator's log says more.",
     ),
 )
 ALERTS = (*DIAGNOSES, *BLINDNESS)
