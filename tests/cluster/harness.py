@@ -114,8 +114,8 @@ class Cluster:
     def inject(self, fault: Path) -> None:
         """Makes a fault, or mends it, from a file of `examples/faults`.
 
-        Applies the file, then runs its comment lines that begin with `# then: kubectl`, in their order. A file with
-        nothing but such lines is fine.
+        Applies the file, then runs its comment lines that begin with `# then: kubectl` in the checkout, in their
+        order. A file with nothing but such lines is fine.
 
         Args:
             fault: The file.
@@ -467,7 +467,14 @@ def _run(
 ) -> subprocess.CompletedProcess[str]:
     try:
         run = subprocess.run(
-            command, input=stdin, env=environment, timeout=timeout, capture_output=True, text=True, check=False
+            command,
+            cwd=CHECKOUT,
+            input=stdin,
+            env=environment,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except subprocess.TimeoutExpired as problem:
         raise ClusterError(f"`{_shown(command)}` did not end within {timeout:g} s.") from problem
