@@ -149,8 +149,7 @@ STORIES = {
         {9: {}, 16: {"KubedxWritesFailing": 1}, 60: {"KubedxWritesFailing": 1}},
     ),
     "the API server is away for a minute": Story(
-        {f'kubedx_writes_total{{result="unreachable",{A}}}': "_x4 1x55"},
-        {12: {}, 16: {"KubedxWritesFailing": 1}, 60: {}},
+        {f'kubedx_writes_total{{result="unreachable",{A}}}': "_x4 1+3x2 7x53"}, {6: {}, 12: {}, 16: {}, 60: {}}
     ),
     "a bound is reached": Story(
         {f'kubedx_dropped_total{{what="diagnoses",{A}}}': "0x5 20x54"}, {5: {}, 12: {"KubedxDropped": 1}, 40: {}}
