@@ -219,13 +219,15 @@ def _follow(go: subprocess.Popen[str], report: Callable[[str], None]) -> list[st
     while reader.is_alive():
         reader.join(PROGRESS_SECONDS)
         if reader.is_alive():
-            fetched = sum(line.startswith("go: downloading") for line in lines)
-            report(
-                f"{fetched} modules fetched, {len(lines) - fetched} packages compiled, at {lines[-1]}"
-                if lines
-                else "starting"
-            )
+            report(_state(list(lines)))
     return lines
+
+
+def _state(lines: list[str]) -> str:
+    if not lines:
+        return "linking, or waiting for the first module"
+    fetched = sum(line.startswith("go: downloading") for line in lines)
+    return f"{fetched} modules fetched, {len(lines) - fetched} packages compiled, at {lines[-1]}"
 
 
 def _ensure_promtool(say: Say) -> Path:
