@@ -1,8 +1,9 @@
 """NodeDiskPressure."""
 
+from kubedx.checks._support.nodes import condition_evidence, true_condition
 from kubedx.core import join
 from kubedx.core.check import Answer, check
-from kubedx.core.finding import Finding, Severity, Step, field
+from kubedx.core.finding import Finding, Severity, Step
 from kubedx.core.inputs import minutes, seconds
 from kubedx.kube.bits import Bit
 from kubedx.kube.views import Node
@@ -67,12 +68,12 @@ def node_disk_pressure(node: Node) -> Answer:
     - Strings: `pkg/kubelet/nodestatus/setters.go` (DiskPressureCondition), unchanged from 1.13 to 1.36.
     - https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
     """
-    condition = node.condition("DiskPressure")
-    if condition and condition.status == "True":
+    condition = true_condition(node, "DiskPressure")
+    if condition:
         yield Finding(
             node,
             since=condition.last_transition_time,
-            evidence=(field(node, "status.conditions[DiskPressure]", "True", condition.last_transition_time),),
+            evidence=(condition_evidence(node, condition),),
             reason=condition.reason,
             detail=condition.message,
         )
