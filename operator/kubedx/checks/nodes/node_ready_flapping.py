@@ -4,10 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from kubedx.checks._support.nodes import BOOTSTRAP
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Step, field
-from kubedx.core.inputs import History, Settings, minutes
+from kubedx.core.inputs import History, Settings, Transition, minutes
 from kubedx.kube.views import Node
 
 
@@ -60,13 +61,14 @@ def node_ready_flapping(node: Node, history: History[Node], settings: NodeReadyF
 
     ## Limitations
     Changes are counted only while kubedx watches: right after its start it cannot tell. Two changes that happen between
-    two updates of the Node are seen as one.
+    two updates of the Node are seen as one. The first five minutes of a new node do not count. Changes that are spread
+    over an hour, and conditions of pressure that come and go, are not reported.
 
     ## References
     - Rule: more than two changes in 15 minutes, as KubeNodeReadinessFlapping of kubernetes-mixin.
     - `pkg/kubelet/nodestatus/setters.go` (ReadyCondition), all versions.
     """
-    found = history.transitions(node, "Ready", minutes(settings.window_minutes))
+    found = _flips(node, history.transitions(node, "Ready", minutes(settings.window_minutes)))
     if len(found) >= settings.transitions:
         yield Finding(
             node,
@@ -76,3 +78,13 @@ def node_ready_flapping(node: Node, history: History[Node], settings: NodeReadyF
             window=settings.window_minutes,
             last=found[-1].at,
         )
+
+
+def _flips(node: Node, transitions: tuple[Transition, ...]) -> list[Transition]:
+    """Keep the changes between ready and not: in one restart of a machine Ready turns False, Unknown, False, True."""
+    kept: list[Transition] = []
+    for one in transitions:
+        starting = node.created is not None and one.at < node.created + BOOTSTRAP
+        if not starting and (not kept or (kept[-1].status == "True") != (one.status == "True")):
+            kept.append(one)
+    return kept
