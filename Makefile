@@ -28,11 +28,12 @@ go:
 setup: .venv/.ready ## Make .venv with kubedx and everything its development needs
 
 .venv/.ready: pyproject.toml uv.lock $(filter .venv-uv/%,$(UV)) | python
-	$(UV) sync --quiet --python "$$(command -v $(PYTHON))" --group dev
+	@echo "Setting up .venv; takes about 20 seconds the first time"
+	@$(UV) sync --quiet --python "$$(command -v $(PYTHON))" --group dev
 	@touch $@
 
 .venv-uv/bin/uv: | python
-	@echo "uv is missing; putting it into .venv-uv, for this checkout alone"
+	@echo "uv is missing: putting it into .venv-uv, for this checkout alone"
 	@$(PYTHON) -m venv .venv-uv || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@.venv-uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
 

@@ -129,8 +129,8 @@ def test_kind_without_a_docker_engine_is_refused_at_once(monkeypatch: pytest.Mon
 
 def test_every_fault_example_says_what_kubedx_finds_and_how_it_is_mended() -> None:
     faults = harness.CHECKOUT / "examples" / "faults"
-    named = [path for path in faults.rglob("*.yaml") if path.parent.name != "mends"]
-    assert len(named) > 10
+    named = [path for folder in (".", "alone", "simulated") for path in (faults / folder).glob("*.yaml")]
+    assert len(named) > 20
     for fault in named:
         assert "# kubedx: " in fault.read_text(encoding="utf-8"), fault
         assert (faults / "mends" / fault.name).exists() or fault.parent.name == "simulated", fault
