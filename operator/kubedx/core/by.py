@@ -18,11 +18,13 @@ class Grouping:
         name: What the grouping is called.
         key: Gives the name of the group.
         kinds: The kinds that the key function reads.
+        description: What stands together, in a sentence.
     """
 
     name: str
     key: Callable[[Finding, Reader], Ref]
     kinds: tuple[type[View], ...] = ()
+    description: str = ""
 
 
 def _owner(finding: Finding, read: Reader) -> Ref:
@@ -38,17 +40,17 @@ def _namespace(finding: Finding, _: Reader) -> Ref:
     return Ref("Namespace", "", finding.ref.namespace) if finding.ref.namespace else finding.ref
 
 
-itself = Grouping("itself", lambda finding, _: finding.ref)
-"""Each subject stands for itself."""
+itself = Grouping("itself", lambda finding, _: finding.ref, description="Each subject stands for itself.")
 
-owner = Grouping("owner", _owner, OWNING_KINDS)
-"""Pods are put together under their top controller: 500 pods of a Deployment are one group."""
+owner = Grouping(
+    "owner",
+    _owner,
+    OWNING_KINDS,
+    description="Pods stand together under their top controller: 500 pods of a Deployment are one group.",
+)
 
-node = Grouping("node", _node)
-"""Pods are put together under the node that they are bound to."""
+node = Grouping("node", _node, description="Pods stand together under the node that they are bound to.")
 
-namespace = Grouping("namespace", _namespace)
-"""Namespaced subjects are put together under their namespace."""
+namespace = Grouping("namespace", _namespace, description="Namespaced subjects stand together under their namespace.")
 
-cluster = Grouping("cluster", lambda _, __: Ref("Cluster"))
-"""All subjects are one group."""
+cluster = Grouping("cluster", lambda _, __: Ref("Cluster"), description="All subjects are one group.")

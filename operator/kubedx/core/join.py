@@ -35,6 +35,7 @@ class Join:
         narrowing: Params that a symptom must carry for the join to hold.
         is_back: Whether the cause stands in a higher layer than the symptom, as a workload whose component it is does.
         exact: Whether meeting keys prove the relation, or only make it likely.
+        description: How they belong together, in a sentence.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Join:
     narrowing: Mapping[str, Param] = field(default_factory=dict)
     is_back: bool = False
     exact: bool = True
+    description: str = ""
 
     def where(self, **params: Param) -> "Join":
         """Narrow the join to symptoms whose findings carry these params."""
@@ -196,38 +198,75 @@ def _component(finding: Finding, read: Reader) -> Iterator[str]:
         yield from _pods(finding, read)
 
 
-itself = Join("itself", _itself)
-"""Cause and symptom are about the same object."""
+itself = Join("itself", _itself, description="Cause and symptom are about the same object.")
 
-same_node = Join("same_node", _node, (EndpointSlice,))
-"""They share a node: the node itself, a pod's node, the nodes behind a Service, the nodes that a finding names."""
+same_node = Join(
+    "same_node",
+    _node,
+    (EndpointSlice,),
+    description="They share a node: the node itself, a pod's node, the nodes behind a Service, "
+    "the nodes that a finding names.",
+)
 
-zone = Join("zone", _zone, (Node, EndpointSlice))
-"""They share a zone: the zone itself, a node's zone, the zone of a pod's node."""
+zone = Join(
+    "zone",
+    _zone,
+    (Node, EndpointSlice),
+    description="They share a zone: the zone itself, a node's zone, the zone of a pod's node.",
+)
 
-same_owner = Join("same_owner", _owners, OWNING_KINDS)
-"""One is above the other, or both are below the same workload: a pod, its ReplicaSet, its Deployment."""
+same_owner = Join(
+    "same_owner",
+    _owners,
+    OWNING_KINDS,
+    description="One is above the other, or both are below the same workload: a pod, its ReplicaSet, its Deployment.",
+)
 
-same_namespace = Join("same_namespace", _namespace, exact=False)
-"""They share a namespace: the namespace itself or an object in it."""
+same_namespace = Join(
+    "same_namespace",
+    _namespace,
+    exact=False,
+    description="They share a namespace: the namespace itself or an object in it.",
+)
 
-selected_pods = Join("selected_pods", _pods, (EndpointSlice,))
-"""The cause is a pod, the symptom a Service (or an APIService behind one) that sends traffic to it."""
+selected_pods = Join(
+    "selected_pods",
+    _pods,
+    (EndpointSlice,),
+    description="The cause is a pod, the symptom a Service (or an APIService behind one) that sends traffic to it.",
+)
 
-service_behind = Join("service_behind", _service)
-"""The cause is a Service, the symptom an APIService that it serves."""
+service_behind = Join(
+    "service_behind",
+    _service,
+    description="The cause is a Service, the symptom an APIService that it serves.",
+)
 
-claim = Join("claim", _claim)
-"""One is a claim, the other a pod that uses it."""
+claim = Join("claim", _claim, description="One is a claim, the other a pod that uses it.")
 
-storage_class = Join("storage_class", _storage_class)
-"""The cause is a StorageClass, the symptom a claim of that class."""
+storage_class = Join(
+    "storage_class",
+    _storage_class,
+    description="The cause is a StorageClass, the symptom a claim of that class.",
+)
 
-scale_target = Join("scale_target", _scale_target, OWNING_KINDS)
-"""The cause is a pod or workload, the symptom an autoscaler that scales it."""
+scale_target = Join(
+    "scale_target",
+    _scale_target,
+    OWNING_KINDS,
+    description="The cause is a pod or workload, the symptom an autoscaler that scales it.",
+)
 
-component = Join("component", _component, (EndpointSlice,))
-"""The cause is a pod of the component behind the symptom: an aggregated API's server, a node's network plugin."""
+component = Join(
+    "component",
+    _component,
+    (EndpointSlice,),
+    description="The cause is a pod of the component behind the symptom: an aggregated API's server, "
+    "a node's network plugin.",
+)
 
-cluster = Join("cluster", _cluster)
-"""One cause for the whole cluster: every symptom of the type belongs to it."""
+cluster = Join(
+    "cluster",
+    _cluster,
+    description="One cause for the whole cluster: every symptom of the type belongs to it.",
+)
