@@ -1,6 +1,7 @@
 """How a check is declared, and the registry of all of them."""
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -212,6 +213,21 @@ def check_id(function: str) -> str:
         The id in CamelCase, acronyms spelt as Kubernetes spells them.
     """
     return "".join(_SPELLINGS.get(word, word.capitalize()) for word in function.split("_"))
+
+
+_WORDS = re.compile("|".join([*sorted(_SPELLINGS.values(), key=len, reverse=True), "[A-Z][a-z0-9]*"]))
+
+
+def function_name(id_: str) -> str:
+    """Name the function that declares a check: PVCPending is ``pvc_pending``.
+
+    Args:
+        id_: The check's id.
+
+    Returns:
+        The name in snake case. `check_id` turns it back if the id's acronyms are spelt as they must be, and only then.
+    """
+    return "_".join(_WORDS.findall(id_)).lower()
 
 
 _Inputs = tuple[tuple[type[View], ...], bool, tuple[Input, ...], type[Settings]]
