@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from kubedx.api.model import Model, advice, between, place, show_time
+from kubedx.api.complaint import advice, place
+from kubedx.api.model import Model, between, show_time
 from kubedx.api.policy import (
     CheckPolicy,
     LimitsPolicy,
@@ -29,7 +30,7 @@ from kubedx.api.policy import (
 from kubedx.core import inputs
 from kubedx.core.check import Check
 from kubedx.core.finding import Ref, Severity
-from kubedx.kube.text import cut
+from kubedx.kube.text import clean, cut
 
 LONGEST_HOLD = timedelta(days=7)
 """The longest time that a setting may hold something back; more is a slip of the finger."""
@@ -224,7 +225,7 @@ def resolve(
         suppressions=suppressions or (),
         retention=spec.retention,
         limits=spec.limits,
-        problems=tuple(problems),
+        problems=tuple(Problem(clean(one.field), clean(one.message)) for one in problems),
     )
 
 
@@ -338,9 +339,7 @@ def _suppressions(
         problems.append(Problem(field, f"must be a list, not {_shown(listed)}"))
         return ()
     if len(listed) > MOST_SUPPRESSIONS:
-        problems.append(
-            Problem(field, f"holds {len(listed)} entries; those after the first {MOST_SUPPRESSIONS} are ignored")
-        )
+        problems.append(Problem(field, f"has {len(listed)} entries; only the first {MOST_SUPPRESSIONS} are in force"))
     found = []
     for index, raw in enumerate(listed[:MOST_SUPPRESSIONS]):
         at = f"{field}[{index}]"

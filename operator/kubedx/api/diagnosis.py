@@ -8,21 +8,10 @@ from typing import Annotated, Literal, TypeVar
 from annotated_types import MaxLen
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from kubedx.api.model import (
-    GROUP,
-    VERSION,
-    Column,
-    Kind,
-    Model,
-    Most,
-    Observed,
-    Reason,
-    Time,
-    Wish,
-    complaint,
-    reason_rule,
-    rules,
-)
+from kubedx.api.complaint import complaint
+from kubedx.api.kind import Column, Kind
+from kubedx.api.model import GROUP, VERSION, Model, Most, Observed, Reason, Time, Wish
+from kubedx.api.rules import reason_rule, rules
 from kubedx.kube.meta import Resource
 from kubedx.kube.text import cut
 
@@ -106,7 +95,7 @@ class StepStatus(Observed):
     """One thing to do about a diagnosis."""
 
     text: Annotated[str, Most(256)] = Field(description="What to do, in a sentence.")
-    command: Annotated[str | None, BeforeValidator(_whole), MaxLen(COMMAND)] = Field(
+    command: Annotated[Annotated[str, MaxLen(COMMAND)] | None, BeforeValidator(_whole)] = Field(
         default=None, description="What to type, with the names filled in."
     )
     danger: bool = Field(default=False, description="Whether the step interrupts or destroys something.")

@@ -1,4 +1,4 @@
-"""What the models of both kinds are made of: their base, bounded texts and lists, times, durations, CEL rules."""
+"""What the models of both kinds are made of: their base, bounded texts and lists, times, durations, reasons."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,10 +9,9 @@ from annotated_types import GroupedMetadata, MaxLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
-from pydantic_core import ErrorDetails
 
+from kubedx.api.rules import rule, rules
 from kubedx.kube import duration
-from kubedx.kube.meta import Resource
 from kubedx.kube.text import cut
 
 GROUP = "kubedx.dev"
@@ -122,60 +121,6 @@ Time = Annotated[
 """A point in time: UTC, whole seconds, as metav1.Time has it, so that it reads back as it was."""
 
 
-def complaint(error: ErrorDetails, root: str) -> str:
-    """Say what is wrong with one field, as `settings` and `diagnosis` report it.
-
-    Args:
-        error: One error of a pydantic ValidationError.
-        root: The path of what was validated, such as ``spec``.
-
-    Returns:
-        The field's path, and in a sentence what to write instead.
-    """
-    return f"{place(root, error['loc'])}: {advice(error)}"
-
-
-def place(root: str, steps: tuple[str | int, ...]) -> str:
-    """Write the path of a field as kubectl does: ``spec.suppressions[2].until``."""
-    return root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-
-
-def advice(error: ErrorDetails) -> str:
-    """Say what to write instead of a value that pydantic refused."""
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "value_error":
-            return str(context["error"])
-        case "literal_error":
-            return f"must be {context['expected']}, not {error['input']!r}"
-        case "missing":
-            return "is required"
-        case "extra_forbidden":
-            return "there is no such field"
-    said = error["msg"].replace("Input should", "must")
-    return f"{said[:1].lower()}{said[1:]}, not {cut(repr(error['input']), 64)}"
-
-
-def rule(expression: str, message: str, *, field: str = "", missing: bool = False) -> JsonDict:
-    """Declare what the API server must check beyond the schema.
-
-    Args:
-        expression: The condition in CEL; ``self`` is the value.
-        message: What a person is told who breaks it: what is wrong and what to write instead.
-        field: The path of the field it is about, from the value on, such as ``.reason``.
-        missing: Whether the rule stands in for the schema's ``required``, whose own message does not say why.
-
-    Returns:
-        An entry of ``x-kubernetes-validations``.
-    """
-    found: JsonDict = {"rule": expression, "message": message}
-    if field:
-        found["fieldPath"] = field
-    if missing:
-        found["reason"] = "FieldValueRequired"
-    return found
-
-
 def _said(reason: str) -> str:
     if not reason.strip():
         raise ValueError("is required: say why, in up to 512 characters")
@@ -184,16 +129,6 @@ def _said(reason: str) -> str:
 
 Reason = Annotated[str, AfterValidator(_said)]
 """Why something is silenced; blank is as good as missing."""
-
-
-def reason_rule(message: str) -> JsonDict:
-    """Declare that the field ``reason`` must be there and say something, with a message instead of "Required value"."""
-    return rule(r"has(self.reason) && self.reason.matches('\\S')", message, field=".reason", missing=True)
-
-
-def rules(*found: JsonDict) -> JsonDict:
-    """Put rules where pydantic's ``json_schema_extra`` wants them."""
-    return {"x-kubernetes-validations": list(found)}
 
 
 def between(least: timedelta, most: timedelta) -> Callable[[object], timedelta]:
@@ -227,49 +162,3 @@ DURATION_SCHEMA: JsonDict = {
     "maxLength": 32,
     **rules(rule(f"self.matches('{duration.PATTERN}')", "must be a duration such as 90s, 5m, 1h30m or 2d")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of ``kubectl get``.
-
-    Attributes:
-        name: The heading.
-        path: The JSONPath of the value.
-        description: What it shows, in a sentence.
-        type: ``string``, ``integer`` or ``date``; a date is shown as an age.
-        wide: Whether it needs ``-o wide``.
-    """
-
-    name: str
-    path: str
-    description: str
-    type: str = "string"
-    wide: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One of our kinds, as its CRD declares it.
-
-    Attributes:
-        resource: How the API serves it.
-        singular: The name for one object on the command line.
-        short: The short name on the command line.
-        description: What an object of it is, in a sentence.
-        spec: The model of what people write.
-        status: The model of what the operator writes.
-        columns: The columns of ``kubectl get`` after the name.
-        selectable: The fields that ``--field-selector`` knows.
-        rules: What the API server checks about the object as a whole.
-    """
-
-    resource: Resource
-    singular: str
-    short: str
-    description: str
-    spec: type[Model]
-    status: type[Model]
-    columns: tuple[Column, ...]
-    selectable: tuple[str, ...] = ()
-    rules: tuple[JsonDict, ...] = ()

@@ -18,22 +18,9 @@ from pydantic import (
 )
 
 from kubedx.api.diagnosis import SeverityText
-from kubedx.api.model import (
-    DURATION_SCHEMA,
-    GROUP,
-    VERSION,
-    Column,
-    Kind,
-    Most,
-    Observed,
-    Reason,
-    Time,
-    Wish,
-    between,
-    reason_rule,
-    rule,
-    rules,
-)
+from kubedx.api.kind import Column, Kind
+from kubedx.api.model import DURATION_SCHEMA, GROUP, VERSION, Most, Observed, Reason, Time, Wish, between
+from kubedx.api.rules import reason_rule, rule, rules
 from kubedx.kube.meta import Resource
 
 RESOURCE = Resource(GROUP, VERSION, "diagnosispolicies", "DiagnosisPolicy", namespaced=False)
@@ -226,7 +213,7 @@ class SkippedCheck(Observed):
     """A check that could not be answered."""
 
     check: Annotated[str, Most(63)] = Field(description="The check's id.")
-    missing: Annotated[tuple[Annotated[str, Most(128)], ...], Most(16)] = Field(
+    missing: Annotated[tuple[Annotated[str, Most(63)], ...], Most(8)] = Field(
         default=(), description="The kinds or inputs that it needs and does not have."
     )
 
@@ -243,11 +230,11 @@ class ChecksStatus(Observed):
 
     enabled: int = Field(default=0, ge=0, description="How many checks are switched on.")
     evaluated: int = Field(default=0, ge=0, description="How many of them have an answer.")
-    skipped: Annotated[tuple[SkippedCheck, ...], Most(400)] = Field(
+    skipped: Annotated[tuple[SkippedCheck, ...], Most(300)] = Field(
         default=(),
         description="The checks that cannot be answered, with what is missing. Silence about them is not health.",
     )
-    failed: Annotated[tuple[FailedCheck, ...], Most(100)] = Field(
+    failed: Annotated[tuple[FailedCheck, ...], Most(30)] = Field(
         default=(), description="The checks that broke. This is a defect of kubedx: please report it."
     )
 
@@ -281,10 +268,10 @@ class PolicyStatus(Observed):
     summary: Summary = Field(default=Summary(), description="How many diagnoses are open.")
     checks: ChecksStatus = Field(default=ChecksStatus(), description="How the checks went.")
     watches: Annotated[tuple[WatchStatus, ...], Most(200)] = Field(default=(), description="How each kind is watched.")
-    problems: Annotated[tuple[ProblemStatus, ...], Most(100)] = Field(
+    problems: Annotated[tuple[ProblemStatus, ...], Most(50)] = Field(
         default=(), description="Entries of the configuration that cannot be followed; the rest is in force."
     )
-    unmatched_suppressions: Annotated[tuple[Annotated[str, Most(512)], ...], Most(100)] = Field(
+    unmatched_suppressions: Annotated[tuple[Annotated[str, Most(256)], ...], Most(100)] = Field(
         default=(), description="Suppressions that match no diagnosis now, by the path of the entry."
     )
     last_seen: Time | None = Field(

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import yaml
 
 from kubedx.api import diagnosis, policy
-from kubedx.api.model import GROUP, VERSION, Column, Json, Kind, Model, rule
+from kubedx.api.kind import Column, Kind
+from kubedx.api.model import GROUP, VERSION, Json, Model
+from kubedx.api.rules import rule
 
 KINDS = (diagnosis.KIND, policy.KIND)
 FOLDER = "charts/kubedx/files/crds"
