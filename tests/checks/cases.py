@@ -10,14 +10,13 @@ import msgspec
 import yaml
 
 from kubedx.checks import registry
-from kubedx.core.check import Check, Registry
-from kubedx.core.inputs import Settings
 from kubedx.core.message import render
 from kubedx.engine.engine import Engine
 from kubedx.engine.verdict import Outcome, RawFinding
 from kubedx.kube.decode import Decoder
 from kubedx.kube.meta import View
 from kubedx.kube.views import BY_KIND, KINDS
+from kubedx.settings import Settings, resolve
 from kubedx.store.store import State, Store
 
 HERE = Path(__file__).parent
@@ -38,22 +37,6 @@ class Case:
     forbidden: list[str]
     expect: list[dict[str, Any]]
     objects: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class CaseSettings:
-    """The settings of one case, every check being on."""
-
-    settings: Mapping[str, Any]
-
-    def enabled(self, _: Check) -> bool:
-        return True
-
-    def watches_namespace(self, _: str) -> bool:
-        return True
-
-    def check_settings(self, check: Check) -> Settings:
-        return msgspec.convert(self.settings, check.settings_type)
 
 
 @dataclass(frozen=True)
@@ -94,15 +77,19 @@ def run(case: Case, objects: list[dict[str, Any]] | None = None) -> Said:
         store.put(decode(entry["object"]))
     for body in case.objects if objects is None else objects:
         store.put(decode(body))
-    engine = Engine(Registry([check]), store, CaseSettings(case.settings), case.now)
+    alone = {case.check: {"enabled": True, "settings": dict(case.settings)}}
+    policy = {"spec": {"profiles": [], "checks": alone}}
+    settings = resolve(None, policy, REGISTRY)
+    assert settings.problems == (), "the case sets something that the check does not have"
+    engine = Engine(REGISTRY, store, settings, case.now)
     engine.run(case.now)
-    findings = [one for verdict in engine.verdicts.values() for one in verdict.findings if raised(one, case.now)]
+    findings = [one for verdict in engine.verdicts.values() for one in verdict.findings if raised(one, settings, case.now)]
     unknowns = tuple(one for verdict in engine.verdicts.values() for one in verdict.unknowns)
     return Said(engine.outcomes()[check], tuple(sorted(findings, key=lambda one: (one.subject, one.member))), unknowns)
 
 
-def raised(finding: RawFinding, now: datetime) -> bool:
-    return finding.since is None or now - finding.since >= finding.check.raise_after
+def raised(finding: RawFinding, settings: Settings, now: datetime) -> bool:
+    return finding.since is None or now - finding.since >= settings.raise_after(finding.check)
 
 
 def shown(finding: RawFinding) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Which finding is the cause and which the symptom.
 
-Groups are folded under their causes along the relations that checks declare. A cause and a symptom belong together where
-their join keys meet, so the cost grows with the number of findings and not with that of their pairs.
+Groups are folded under their causes along the relations that checks declare. A cause and a symptom belong together
+where their join keys meet, so the cost grows with the number of findings and not with that of their pairs.
 """
 
 import graphlib
@@ -132,7 +132,7 @@ def _index(groups: Iterable[Group], registry: Registry) -> Index:
     return index
 
 
-def _best_cause(  # noqa: PLR0913 -- one step of `fold`, with its tables
+def _best_cause(
     member: RawFinding,
     group: Group,
     index: Index,

@@ -1,7 +1,7 @@
 """The ledger: what has been open since when, what lingers, what came back, what is out of sight.
 
-Raw findings are a function of the cluster's present state; the ledger is fed with them in order and remembers. Its memory
-survives a restart in the ClusterDiagnosis objects, from which it is restored.
+Raw findings are a function of the cluster's present state; the ledger is fed with them in order and remembers. Its
+memory survives a restart in the ClusterDiagnosis objects, from which it is restored.
 """
 
 import heapq
@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from kubedx.core.check import Check, Registry
 from kubedx.core.finding import Confidence, Evidence, Param, Ref, Severity
@@ -27,6 +26,7 @@ from kubedx.diagnosis.diagnosis import (
 from kubedx.diagnosis.folding import IN_PLAY, Folding, Group, Identity, fold
 from kubedx.engine.engine import Pair
 from kubedx.engine.verdict import Outcome, RawFinding, Verdict
+from kubedx.settings import Settings
 
 UNKNOWN_AFTER = timedelta(minutes=10)
 """How long a diagnosis stays Open while it cannot be looked at."""
@@ -36,27 +36,6 @@ SETTLE = timedelta(seconds=2)
 
 HISTORY = 5
 """How many turns are remembered."""
-
-
-class LedgerSettings(Protocol):
-    """What the ledger needs to know of the live settings."""
-
-    retention: timedelta
-
-    def enabled(self, check: Check) -> bool:
-        """Whether the check is to be asked."""
-
-    def severity(self, check: Check, found: Severity) -> Severity:
-        """The severity of a finding under the check's cap."""
-
-    def raise_after(self, check: Check) -> timedelta:
-        """How long the problem must have lasted before it is said."""
-
-    def clear_after(self, check: Check) -> timedelta:
-        """How long it must be over before it is withdrawn."""
-
-    def suppression(self, check: Check, subject: Ref, labels: Mapping[str, str], now: datetime) -> Suppression | None:
-        """The suppression by pattern that covers a subject, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +116,7 @@ class Ledger:
     def __init__(
         self,
         registry: Registry,
-        settings: LedgerSettings,
+        settings: Settings,
         exists: Callable[[Ref], bool],
         *,
         one_shot: bool = False,
@@ -181,7 +160,7 @@ class Ledger:
         else:
             self._suppressed[identity] = suppression
 
-    def configure(self, settings: LedgerSettings) -> None:
+    def configure(self, settings: Settings) -> None:
         """Follow new settings."""
         self.settings = settings
         self._dirty.update(self._entries)
@@ -377,7 +356,7 @@ class Ledger:
             if entry.in_play:
                 role = "symptom" if entry.identity in self.folding.cause else "cause"
                 for one in entry.members:
-                    severity = self.settings.severity(entry.check, one.severity)
+                    severity = min(one.severity, self.settings.severity(entry.check))
                     counts[entry.check, one.subject.namespace, one.subject.kind, severity, role] += 1
         return counts
 
@@ -404,7 +383,7 @@ class Ledger:
         explains = _explained(self.folding.symptoms.get(entry.identity, ()))
         if worst is not None:
             confidence, evidence, params = worst.confidence, worst.evidence, dict(worst.params)
-            severity = self.settings.severity(entry.check, worst.severity)
+            severity = min(worst.severity, self.settings.severity(entry.check))
             uid = worst.uid if worst.subject == subject else ""
             message = _message(entry.members, subject)
             path = self._path(entry.identity)
@@ -427,7 +406,8 @@ class Ledger:
         if own is not None:
             expired = own.until is not None and own.until <= now
             return Suppression(own.reason, own.until, expired)
-        return self.settings.suppression(entry.check, entry.identity[1], worst.labels if worst else {}, now)
+        found = self.settings.suppression_for(entry.check, entry.identity[1], worst.labels if worst else {}, now)
+        return Suppression(found.reason, found.until) if found else None
 
     def _path(self, root: Identity) -> str:
         chains = {tuple(self.folding.chain(symptom)) for symptom, _ in self.folding.symptoms.get(root, ())}

@@ -10,15 +10,16 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from kubedx.core.check import Check, Input, Registry
 from kubedx.core.finding import Confidence, Finding, Ref, Unknown, ref
-from kubedx.core.inputs import CLUSTER, Cluster, Derived, Settings
+from kubedx.core.inputs import CLUSTER, Cluster, Derived
 from kubedx.engine.verdict import SILENT, Argument, Outcome, RawFinding, Verdict
 from kubedx.kube.bits import bits
 from kubedx.kube.meta import View
 from kubedx.kube.views import Event
+from kubedx.settings import Settings
 from kubedx.store.lookups import Desk, Notes
 from kubedx.store.store import Change, Store, Token
 
@@ -28,19 +29,6 @@ Pair = tuple[Check, Argument]
 """A check and what it is asked about."""
 
 _AT_ONCE = timedelta(0)
-
-
-class EngineSettings(Protocol):
-    """What the engine needs to know of the live settings."""
-
-    def enabled(self, check: Check) -> bool:
-        """Whether the check is to be asked."""
-
-    def check_settings(self, check: Check) -> Settings:
-        """The check's own settings."""
-
-    def watches_namespace(self, namespace: str) -> bool:
-        """Whether findings in the namespace are wanted; the empty one stands for cluster-scoped subjects."""
 
 
 class Engine:
@@ -58,7 +46,7 @@ class Engine:
         self,
         registry: Registry,
         store: Store,
-        settings: EngineSettings,
+        settings: Settings,
         now: datetime,
         cluster_interval: timedelta = _AT_ONCE,
     ) -> None:
@@ -86,7 +74,7 @@ class Engine:
         self._timer_count = 0
         self._last_run: dict[Pair, datetime] = {}
         self._changed: dict[Pair, None] = {}
-        self._by_kind = self._dispatch()
+        self._by_kind: dict[type[View], tuple[Check, ...]] = {}
         self.refresh()
 
     # --- what changed ---
@@ -110,13 +98,14 @@ class Engine:
             if not tokens.isdisjoint(change.touched):
                 self._stale_values[value] = None
 
-    def refresh(self, settings: EngineSettings | None = None) -> None:
+    def refresh(self, settings: Settings | None = None) -> None:
         """Ask every check again where it may matter: after new settings, or when a kind became readable or not.
 
         Args:
             settings: The new settings, None for the same ones.
         """
         all_again = settings is not None
+        self._by_kind = self._dispatch()
         if settings is not None:
             self._settings = settings
         for check in self.registry:
@@ -127,6 +116,10 @@ class Engine:
                     self._mark(pair)
         readable = {view for view in self.store.tables if self.store.readable(view)}
         turned, self._readable = readable ^ self._readable, readable
+        for view in turned & readable:
+            for check in self._by_kind.get(view, ()):
+                for pair in self._rows(check, view):
+                    self._mark(pair)
         self._stale_values.update(dict.fromkeys(self._values))
         for pair, tokens in self._reads.items():
             if any(view in turned for view, _, _ in tokens):
@@ -217,7 +210,7 @@ class Engine:
             if isinstance(answer, Unknown):
                 about = answer.subject if isinstance(answer.subject, Ref) else ref(answer.subject)
                 unknowns.append((about, answer.why))
-            elif self._settings.watches_namespace(answer.ref.namespace):
+            elif self._settings.looks_at(answer.ref.namespace):
                 findings.append(self._raw(check, subject, answer))
         return Verdict(tuple(findings), tuple(unknowns))
 
@@ -354,11 +347,14 @@ class Engine:
         if check.about_cluster:
             yield (check, None)
         for view in self._subject_kinds(check):
-            table = self.store.tables.get(view)
-            for key, row in table.rows.items() if table else ():
-                if not check.when or check.when & bits(row):
-                    yield (check, (view, key))
+            yield from self._rows(check, view)
         yield from [pair for pair in {**self.verdicts, **self._reads} if pair[0] is check]
+
+    def _rows(self, check: Check, view: type[View]) -> Iterable[Pair]:
+        table = self.store.tables.get(view)
+        for key, row in table.rows.items() if table else ():
+            if not check.when or check.when & bits(row):
+                yield (check, (view, key))
 
     def _what_is_missing(self, check: Check) -> tuple[str, ...]:
         missing = [view.resource.kind for view in check.required if not self.store.readable(view)]

@@ -11,7 +11,7 @@ from kubedx.kube.views import Pod
 
 T = TypeVar("T")
 
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode = msgspec.msgpack.Encoder(order="deterministic", enc_hook=str).encode
 _set = msgspec.structs.force_setattr
 
 

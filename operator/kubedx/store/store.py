@@ -182,6 +182,10 @@ class Store:
         """
         return self.tables[view]
 
+    def add(self, view: type[View]) -> None:
+        """Begin to mirror one more kind."""
+        self.tables.setdefault(view, Table(view))
+
     def readable(self, view: type[View]) -> bool:
         """Whether what the store says about a kind is so."""
         table = self.tables.get(view)

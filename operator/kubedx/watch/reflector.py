@@ -1,7 +1,7 @@
 """One reflector a kind: from the API server's streams into the store, whatever happens on the way.
 
-It begins with a streamed list (WatchList, KEP-3157) where the server has it, else with a paged one, and goes on watching
-from that version. A broken stream is resumed; where its version is gone, everything is read again and what is no longer
+It begins with a streamed list (WatchList, KEP-3157) where the server has it, else with a paged one, and goes on
+watching from that version. A broken stream is resumed; where its version is gone, everything is read again and what is no longer
 there is removed, so that nothing flickers. What one kind suffers, no other notices.
 """
 
@@ -43,6 +43,7 @@ _SHORTEST_BACKOFF, _LONGEST_BACKOFF = 0.8, 30.0
 _SILENT_CLOSE = 2.0
 _TRIES_BEFORE_RELIST = 3
 _GONE = 410
+_REFUSALS = {403: State.FORBIDDEN, 404: State.ABSENT}
 
 
 class _Meta(msgspec.Struct, rename="camel"):
@@ -176,6 +177,24 @@ class Reflector:
             self._judge_staleness()
             if self._failures:
                 await asyncio.sleep(self._backoff())
+
+    async def read_once(self) -> None:
+        """Read everything once; a kind that may not be read or is not served is marked so.
+
+        Raises:
+            ApiError: The server refused for another reason.
+            UnreachableError: No answer came.
+        """
+        while True:
+            try:
+                await self._paged_list()
+            except _GoneError:
+                continue
+            except ApiError as error:
+                if error.status not in _REFUSALS:
+                    raise
+                self._enter(_REFUSALS[error.status], error.message)
+            return
 
     # --- reading everything ---
 
@@ -345,8 +364,8 @@ class Reflector:
 
     async def _refused(self, error: ApiError) -> bool:
         """React to a refusal; returns whether it has waited already."""
-        if error.status in {403, 404}:
-            state = State.FORBIDDEN if error.status == 403 else State.ABSENT  # noqa: PLR2004
+        if error.status in _REFUSALS:
+            state = _REFUSALS[error.status]
             self._version = ""
             if state is State.ABSENT:
                 for change in self._store.sweep(self._view, set()):

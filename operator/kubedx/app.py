@@ -1,0 +1,324 @@
+"""The composition root: everything is made and wired here, and nowhere else."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from kubedx.api import diagnosis, policy
+from kubedx.checks import registry as all_checks
+from kubedx.core.finding import Ref
+from kubedx.diagnosis.diagnosis import Diagnosis
+from kubedx.diagnosis.ledger import Ledger
+from kubedx.engine.engine import Engine
+from kubedx.handlers import KopfThread
+from kubedx.kube.meta import Resource, View
+from kubedx.report import http
+from kubedx.report.metrics import Facts, FactsCollector, WatchFacts
+from kubedx.report.objects import identity, remembered, suppression
+from kubedx.report.policy import PolicyReporter, Sight, Watched
+from kubedx.report.writer import Writer
+from kubedx.settings import resolve
+from kubedx.store.store import Change, State, Store
+from kubedx.watch.client import Api, ApiError, ConfigError, Login
+from kubedx.watch.discovery import metadata_kind
+from kubedx.watch.reflector import Reflector, Server
+
+logger = logging.getLogger(__name__)
+
+TURN = 0.01
+"""Seconds that one turn of the loop may spend on checks, so that probes and scrapes never wait."""
+
+SLICE = 20
+"""Runs of checks between two looks at the clock."""
+
+RETRY = 15.0
+"""Seconds between two tries to find a kind that is not served yet, or to read our own objects at start."""
+
+STUCK_AFTER = 60.0
+"""Seconds without a turn of the main loop after which the process counts as unhealthy."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says.
+
+    Attributes:
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free one.
+        defaults: The policy's defaults, as the chart gives them.
+        metadata_kinds: Further kinds to watch, metadata only, as ``plural.group``.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    defaults: Mapping[str, Any] | None = None
+    metadata_kinds: Sequence[str] = ()
+
+
+class Clock:
+    """The wall clock, except that it never goes back."""
+
+    def __init__(self) -> None:
+        self._wall = time.time()
+        self._ticks = time.monotonic()
+
+    def __call__(self) -> datetime:
+        """The time in UTC."""
+        ticks = time.monotonic()
+        self._wall = max(time.time(), self._wall + ticks - self._ticks)
+        self._ticks = ticks
+        return datetime.fromtimestamp(self._wall, UTC)
+
+
+class App:
+    """The operator.
+
+    Args:
+        login: How to log in to the API server.
+        options: What the command line says.
+    """
+
+    def __init__(self, login: Login, options: Options) -> None:
+        self._options = options
+        self._clock = Clock()
+        self._registry = all_checks()
+        self._settings = resolve(options.defaults, None, self._registry)
+        views = {view for check in self._registry for view in self._registry.kinds(check)}
+        kinds = sorted(views, key=lambda view: view.resource.kind)
+        self._store = Store(kinds, self._registry.event_reasons, since=self._clock())
+        self._ledger = Ledger(self._registry, self._settings, self._exists)
+        self._engine: Engine | None = None
+        self._diagnoses: list[Diagnosis] = []
+        self._api = Api(login)
+        self._server = Server()
+        self._reflectors: dict[type[View], Reflector] = {}
+        self._writer = Writer(self._api, self._clock)
+        self._reporter = PolicyReporter(self._api, self._clock, self._sight)
+        self._kopf: KopfThread | None = None
+        self._wake = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._last_turn = time.monotonic()
+
+    async def run(self) -> None:
+        """Run until the process is told to end.
+
+        Raises:
+            ConfigError: The API server cannot be used.
+            ListenError: The address cannot be listened on.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with self._api:
+            version = await self._api.check()
+            logger.info("Connected to %s, Kubernetes %s", self._api.server, version)
+            endpoints = http.serve(
+                self._options.host, self._options.port, FactsCollector(self._facts), self._trouble, self._awaited
+            )
+            async with endpoints as port:
+                logger.info("Serving /metrics, /healthz and /readyz on port %d", port)
+                await self._serve(loop)
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._kopf = KopfThread(self._api.server, self._api.make_session, loop, self._our_kind_changed)
+        work = [asyncio.create_task(self._watch_kind(view)) for view in self._store.tables]
+        work += [asyncio.create_task(self._watch_metadata(name)) for name in self._options.metadata_kinds]
+        work.append(asyncio.create_task(self._diagnose()))
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopped}:
+                task.result()  # None of them ends unless it broke.
+        finally:
+            for task in [*work, stopped]:
+                task.cancel()
+            await asyncio.gather(*work, stopped, return_exceptions=True)
+            await self._kopf.stop()
+
+    # --- in ---
+
+    async def _watch_kind(self, view: type[View]) -> None:
+        reflector = Reflector(
+            self._api, self._store, view, server=self._server, changed=self._changed, turned=self._turned
+        )
+        self._reflectors[view] = reflector
+        await reflector.run()
+
+    async def _watch_metadata(self, name: str) -> None:
+        while True:
+            with suppress(ApiError, ConfigError):
+                view = await metadata_kind(self._api, name)
+                if view is not None:
+                    break
+            await asyncio.sleep(RETRY)
+        self._store.add(view)
+        await self._watch_kind(view)
+
+    def _changed(self, change: Change) -> None:
+        if self._engine is not None:
+            self._engine.changed(change)
+            self._wake.set()
+
+    def _turned(self) -> None:
+        if self._engine is not None:
+            self._engine.refresh()
+        self._wake.set()
+        self._reporter.wake()
+
+    def _our_kind_changed(self, kind: str, event: str, body: Mapping[str, Any]) -> None:
+        if kind == diagnosis.RESOURCE.kind:
+            self._observe(event, body)
+        elif kind == policy.RESOURCE.kind and body["metadata"]["name"] == policy.NAME:
+            self._follow({} if event == "DELETED" else body)
+        self._wake.set()
+
+    def _observe(self, event: str, body: Mapping[str, Any]) -> None:
+        found = self._writer.observe(event, body)
+        named = identity(found)
+        if named is not None:
+            self._ledger.suppress(named, suppression(found) if event != "DELETED" else None)
+
+    def _follow(self, body: Mapping[str, Any]) -> None:
+        self._reporter.generation = body.get("metadata", {}).get("generation", 0)
+        settings = resolve(self._options.defaults, body, self._registry)
+        if settings != self._settings:
+            self._settings = settings
+            self._ledger.configure(settings)
+            if self._engine is not None:
+                self._engine.refresh(settings)
+            for problem in settings.problems:
+                logger.warning("The policy has an entry that cannot be followed: %s", problem.text)
+        self._reporter.wake()
+
+    # --- through ---
+
+    async def _diagnose(self) -> None:
+        await self._remember()
+        while not all(table.state.settled for table in self._store.tables.values()):
+            self._wake.clear()
+            await self._wake.wait()
+        self._engine = Engine(self._registry, self._store, self._settings, self._clock(), timedelta(seconds=1))
+        if self._kopf is not None:
+            self._kopf.start()
+        writing: list[asyncio.Task[None]] = []
+        try:
+            while True:
+                self._wake.clear()
+                await self._settle(self._engine)
+                if not writing:
+                    logger.info("Everything has been read once: %d diagnoses", len(self._diagnoses))
+                    writing = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._reporter.run())]
+                await self._wait(self._engine)
+        finally:
+            for task in writing:
+                task.cancel()
+
+    async def _remember(self) -> None:
+        """Read back our own objects, and the policy, before anything is said."""
+        bodies: list[dict[str, Any]] = []
+        pause = 0.5
+        while True:
+            try:
+                for body in await self._list(policy.RESOURCE):
+                    self._our_kind_changed(policy.RESOURCE.kind, "LISTED", body)
+                bodies = await self._list(diagnosis.RESOURCE)
+            except (ApiError, ConfigError) as error:
+                logger.warning("Our own kinds cannot be read; are the CRDs installed? %s", error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, RETRY)
+            else:
+                break
+        for body in bodies:
+            self._observe("LISTED", body)
+        found = [remembered(diagnosis.read(body)) for body in bodies]
+        self._ledger.restore(one for one in found if one is not None)
+
+    async def _list(self, resource: Resource) -> list[dict[str, Any]]:
+        answer = await self._api.request("GET", resource.path)
+        return answer.body.get("items") or []
+
+    async def _settle(self, engine: Engine) -> None:
+        settled = False
+        while not settled:
+            begun = time.monotonic()
+            while not settled and time.monotonic() - begun < TURN:
+                settled = engine.run(self._clock(), SLICE)
+            self._last_turn = time.monotonic()
+            await asyncio.sleep(0)
+        now = self._clock()
+        if self._ledger.feed(engine.drain(), engine.outcomes(), now):
+            self._diagnoses = self._ledger.diagnoses(now)
+            limits = self._settings.limits
+            self._writer.want(self._diagnoses, limits.objects, limits.writes_per_second)
+            self._reporter.wake()
+
+    async def _wait(self, engine: Engine) -> None:
+        dues = [due for due in (engine.next_wake(), self._ledger.next_deadline()) if due]
+        now = self._clock()
+        pause = min(((due - now).total_seconds() for due in dues), default=STUCK_AFTER / 4)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(max(pause, 0.0), STUCK_AFTER / 4)):
+                await self._wake.wait()
+
+    def _exists(self, ref: Ref) -> bool:
+        table = next((one for view, one in self._store.tables.items() if view.resource.kind == ref.kind), None)
+        return table is not None and (ref.namespace, ref.name) in table.rows
+
+    # --- out ---
+
+    def _trouble(self) -> str:
+        stuck = time.monotonic() - self._last_turn
+        if self._engine is not None and stuck > STUCK_AFTER:
+            return f"the main loop has not turned for {stuck:.0f} seconds"
+        return ""
+
+    def _awaited(self) -> str:
+        if self._engine is not None:
+            return ""
+        missing = [view.resource.plural for view, table in self._store.tables.items() if not table.state.settled]
+        return f"still reading: {', '.join(missing) or 'our own objects'}"
+
+    def _sight(self) -> Sight:
+        return Sight(
+            ready=self._engine is not None,
+            outcomes=self._engine.outcomes() if self._engine else {},
+            watches=[Watched(view.resource.kind, one.state, len(one.rows)) for view, one in self._store.tables.items()],
+            diagnoses=self._diagnoses,
+            problems=(*self._settings.problems, *self._settings.expired(self._clock())),
+        )
+
+    def _facts(self) -> Facts:
+        evaluations: Counter[tuple[str, str]] = Counter()
+        if self._engine is not None:
+            for check, count in self._engine.evaluations.items():
+                failed = self._engine.failed_evaluations.get(check, 0)
+                evaluations[check, "evaluated"] = count - failed
+                evaluations[check, "failed"] = failed
+        return Facts(
+            diagnoses=self._diagnoses,
+            findings=self._ledger.findings(),
+            checks={check.id: self._settings.enabled(check) for check in self._registry},
+            evaluations=evaluations,
+            watches=[self._watch_facts(view) for view in self._store.tables],
+            writes=self._writer.results,
+            left_out=self._writer.left_out,
+        )
+
+    def _watch_facts(self, view: type[View]) -> WatchFacts:
+        table, reflector = self._store.table(view), self._reflectors.get(view)
+        health = reflector.health if reflector else None
+        return WatchFacts(
+            kind=view.resource.kind,
+            synced=table.state.readable,
+            objects=len(table.rows),
+            last_heard=health.last_heard if health and table.state is not State.ABSENT else 0.0,
+            restarts=health.restarts if health else {},
+            dropped=health.dropped if health else 0,
+        )

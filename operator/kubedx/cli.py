@@ -1,0 +1,191 @@
+"""The command ``kubedx``."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from kubedx.report.text import Report
+
+
+class Exit(IntEnum):
+    """What the exit codes mean."""
+
+    CLEAN = 0
+    FINDINGS = 1
+    """Something at or above --fail-on was found."""
+    USAGE = 2
+    UNREACHABLE = 3
+    PARTIAL = 4
+    """Nothing at or above --fail-on was found, but something could not be looked at."""
+
+
+def fail(code: Exit, message: str) -> NoReturn:
+    """End with a message on the standard error."""
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="kubedx", prog_name="kubedx")
+def main() -> None:
+    """Recognise known failure patterns in a Kubernetes cluster and tell cause from symptom."""
+
+
+def _connection(command: Any) -> Any:  # noqa: ANN401 -- a decorator of click's
+    command = click.option("--kubeconfig", metavar="FILE", help="The kubeconfig; the pod's own account by default.")(
+        command
+    )
+    return click.option("--context", metavar="NAME", help="The context of the kubeconfig.")(command)
+
+
+@main.command()
+@_connection
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Where to serve HTTP.")
+@click.option("--defaults", metavar="FILE", help="Defaults of the policy: YAML in the shape of DiagnosisPolicy.spec.")
+@click.option(
+    "--watch-metadata", "metadata_kinds", multiple=True, metavar="PLURAL.GROUP",
+    help="Watch the metadata of one more kind for stuck finalizers, such as certificates.cert-manager.io.",
+)  # fmt: skip
+@click.option("--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True)
+@click.option("--verbose", is_flag=True, help="Log more.")
+def run(  # noqa: PLR0913 -- one argument an option
+    *,
+    kubeconfig: str | None,
+    context: str | None,
+    listen: str,
+    defaults: str | None,
+    metadata_kinds: tuple[str, ...],
+    log_format: str,
+    verbose: bool,
+) -> None:
+    """Run the operator: watch the cluster, write ClusterDiagnosis objects, serve metrics."""
+    import asyncio  # noqa: PLC0415 -- `kubedx --help` needs none of this
+
+    from kubedx.app import App, Options  # noqa: PLC0415
+    from kubedx.report.http import ListenError  # noqa: PLC0415
+    from kubedx.watch.client import ConfigError, Login, UnreachableError  # noqa: PLC0415
+
+    _log(log_format, logging.DEBUG if verbose else logging.INFO)
+    host, separator, port = listen.rpartition(":")
+    if not separator or not port.isdecimal():
+        raise click.UsageError(f"--listen {listen!r} is no HOST:PORT, such as 0.0.0.0:8080.")
+    options = Options(host or "0.0.0.0", int(port), _yaml_file(defaults), metadata_kinds)  # noqa: S104 -- as asked for
+    try:
+        asyncio.run(App(Login(kubeconfig, context), options).run())
+    except UnreachableError as error:
+        fail(Exit.UNREACHABLE, str(error))
+    except (ConfigError, ListenError) as error:
+        fail(Exit.USAGE, str(error))
+
+
+def _log(form: str, level: int) -> None:
+    from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415
+
+    handler = logging.StreamHandler()
+    if form == "json":
+        handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in ("aiohttp", "asyncio", "kubernetes", "urllib3"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _yaml_file(path: str | None) -> Mapping[str, Any] | None:
+    if path is None:
+        return None
+    import yaml  # noqa: PLC0415
+
+    try:
+        body = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise click.UsageError(f"{path} cannot be read as YAML: {error}") from error
+    if body is not None and not isinstance(body, dict):
+        raise click.UsageError(f"{path} must hold a map in the shape of DiagnosisPolicy.spec.")
+    return body
+
+
+class _Time(click.ParamType[datetime]):
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            at = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time such as 2026-01-31T18:00:00Z", param, ctx)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+@main.command()
+@click.argument("path", required=False)
+@click.option("--live", is_flag=True, help="Look at the cluster itself, once.")
+@_connection
+@click.option(
+    "--now", type=_Time(), metavar="TIME", help="The time to judge ages by; of a dump, its newest by default."
+)
+@click.option("--policy", metavar="FILE", help="A DiagnosisPolicy, or its spec, to follow.")
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "wide", "json", "yaml"]), default="table", show_default=True
+)
+@click.option(
+    "--fail-on", type=click.Choice(["critical", "warning", "info", "never"]), default="warning", show_default=True,
+    help="End with code 1 if something at least this severe is found.",
+)  # fmt: skip
+@click.option("--all", "show_suppressed", is_flag=True, help="Show suppressed diagnoses as well.")
+def scan(  # noqa: PLR0913 -- one argument an option
+    *,
+    path: str | None,
+    live: bool,
+    kubeconfig: str | None,
+    context: str | None,
+    now: datetime | None,
+    policy: str | None,
+    output: str,
+    fail_on: str,
+    show_suppressed: bool,
+) -> None:
+    """Diagnose once: a dump at PATH, or the cluster itself with --live.
+
+    PATH is a folder, a tar archive or a file, gzipped or not, with Kubernetes objects in JSON or YAML: what
+    kubectl get -o, kubectl cluster-info dump or must-gather write; - is the standard input.
+
+    Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong usage, 3 unreachable, 4 not everything could be
+    looked at.
+    """
+    if live == (path is not None):
+        raise click.UsageError("Give either a PATH to read or --live.")
+    from kubedx.report import text  # noqa: PLC0415 -- `kubedx --help` needs none of this
+    from kubedx.scan import scan_dump, scan_live  # noqa: PLC0415
+    from kubedx.watch.client import ConfigError, Login, UnreachableError  # noqa: PLC0415
+    from kubedx.watch.dump import DumpError  # noqa: PLC0415
+
+    body = _policy_body(policy)
+    try:
+        report = scan_live(Login(kubeconfig, context), body, now) if live else scan_dump(str(path), body, now)
+    except UnreachableError as error:
+        fail(Exit.UNREACHABLE, str(error))
+    except (ConfigError, DumpError) as error:
+        fail(Exit.USAGE, str(error))
+    text.show(report, output, show_suppressed=show_suppressed)
+    sys.exit(_exit_code(report, fail_on))
+
+
+def _policy_body(path: str | None) -> Mapping[str, Any] | None:
+    body = _yaml_file(path)
+    return body if body is None or "spec" in body else {"spec": body}
+
+
+def _exit_code(report: "Report", fail_on: str) -> Exit:
+    from kubedx.core.finding import Severity  # noqa: PLC0415
+
+    loud = [one for one in report.diagnoses if not one.silenced]
+    if fail_on != "never" and any(one.severity >= Severity[fail_on.upper()] for one in loud):
+        return Exit.FINDINGS
+    return Exit.CLEAN if report.complete else Exit.PARTIAL

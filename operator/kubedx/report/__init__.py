@@ -1,0 +1,1 @@
+"""What goes out: ClusterDiagnosis objects, the policy's status, metrics, HTTP endpoints, the command's output."""

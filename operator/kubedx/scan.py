@@ -1,0 +1,122 @@
+"""One look: the full evaluation of a dump, or of the cluster, without history."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from kubedx.api.policy import NAME, RESOURCE
+from kubedx.checks import registry as all_checks
+from kubedx.core.check import Registry
+from kubedx.diagnosis.diagnosis import State as DiagnosisState
+from kubedx.diagnosis.ledger import Ledger
+from kubedx.engine.engine import Engine
+from kubedx.kube.decode import Decoder
+from kubedx.kube.meta import View
+from kubedx.report.text import Report
+from kubedx.settings import Settings, resolve
+from kubedx.store.store import State, Store
+from kubedx.watch import dump
+from kubedx.watch.client import Api, ApiError, Login
+from kubedx.watch.reflector import Reflector, Server
+
+
+def scan_dump(path: str, policy: Mapping[str, Any] | None, now: datetime | None) -> Report:
+    """Diagnose a dump.
+
+    Args:
+        path: What `kubedx.watch.dump.read` takes.
+        policy: The policy to follow, None for the defaults.
+        now: The time to judge ages by; None for the newest time in the dump.
+
+    Returns:
+        What there is to say.
+
+    Raises:
+        DumpError: There is nothing to read.
+    """
+    registry = all_checks()
+    views = _views(registry)
+    by_kind = {(view.resource.api_version, view.resource.kind): view for view in views}
+    decoders = {key: Decoder(view) for key, view in by_kind.items()}
+
+    def wanted(api_version: str, kind: str) -> bool:
+        return (api_version, kind) in by_kind
+
+    def decode(api_version: str, kind: str, raw: dump.Buffer) -> View:
+        return decoders[api_version, kind].decode(memoryview(raw))
+
+    found = dump.read(path, wanted, decode)
+    at = now or found.newest or datetime.now(UTC)
+    settings = resolve(None, policy, registry)
+    store = Store(views, registry.event_reasons)
+    for key, view in by_kind.items():
+        store.table(view).state = State.SYNCED if key in found.kinds else State.SYNCING
+    for one in found.objects:
+        store.put(one.value)
+    return _report(registry, store, settings, at, [str(problem) for problem in found.problems], found.passed_over)
+
+
+def scan_live(login: Login, policy: Mapping[str, Any] | None, now: datetime | None) -> Report:
+    """Diagnose the cluster as it is.
+
+    Args:
+        login: How to log in.
+        policy: The policy to follow; None for the cluster's own, or the defaults where it has none.
+        now: The time to judge ages by; None for now.
+
+    Returns:
+        What there is to say.
+
+    Raises:
+        UnreachableError: No answer came.
+        ConfigError: The API server does not accept us.
+    """
+    return asyncio.run(_scan_live(login, policy, now))
+
+
+async def _scan_live(login: Login, policy: Mapping[str, Any] | None, now: datetime | None) -> Report:
+    registry = all_checks()
+    store = Store(_views(registry), registry.event_reasons)
+    async with Api(login) as api:
+        await api.check()
+        server = Server()
+        reflectors = [
+            Reflector(api, store, view, server=server, changed=lambda _: None, turned=lambda: None)
+            for view in store.tables
+        ]
+        await asyncio.gather(*(reflector.read_once() for reflector in reflectors))
+        settings = resolve(None, policy if policy is not None else await _own_policy(api), registry)
+    return _report(registry, store, settings, now or datetime.now(UTC), [], 0)
+
+
+async def _own_policy(api: Api) -> Mapping[str, Any] | None:
+    try:
+        body: Mapping[str, Any] = (await api.request("GET", f"{RESOURCE.path}/{NAME}")).body
+    except ApiError:
+        return None  # Not installed there, or not for us to read: the defaults do.
+    return body
+
+
+def _views(registry: Registry) -> Iterable[type[View]]:
+    views = {view for check in registry for view in registry.kinds(check)}
+    return sorted(views, key=lambda view: view.resource.kind)
+
+
+def _report(
+    registry: Registry, store: Store, settings: Settings, now: datetime, problems: list[str], passed_over: int
+) -> Report:
+    engine = Engine(registry, store, settings, now)
+    engine.run(now)
+    ledger = Ledger(registry, settings, lambda _: True, one_shot=True)
+    outcomes = engine.outcomes()
+    ledger.feed(engine.drain(), outcomes, now)
+    said = [problem.text for problem in (*settings.problems, *settings.expired(now))]
+    return Report(
+        now=now,
+        diagnoses=tuple(one for one in ledger.diagnoses(now) if one.state is DiagnosisState.OPEN),
+        outcomes=outcomes,
+        problems=(*said, *problems),
+        passed_over=passed_over,
+        objects={view.resource.kind: len(table.rows) for view, table in store.tables.items() if table.rows},
+    )
