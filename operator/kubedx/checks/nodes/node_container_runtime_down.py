@@ -1,18 +1,27 @@
 """NodeContainerRuntimeDown."""
 
 from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
 
 from kubedx.checks._support.nodes import departing, eased, new, true_condition
 from kubedx.checks._support.readiness import reported
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
-from kubedx.core.inputs import Now, minutes
+from kubedx.core.inputs import Now, Settings, minutes
 from kubedx.kube.views import Node
 
 STARTING = "container runtime status check may not have completed yet"
 DETECTED = "ContainerRuntimeUnhealthy"
 """The condition that node-problem-detector sets."""
+
+
+class NodeContainerRuntimeDownSettings(Settings, frozen=True, rename="camel"):
+    """Settings of NodeContainerRuntimeDown."""
+
+    grace_minutes: Annotated[int, Meta(ge=0, le=60, description="Minutes that a new node may take to start.")] = 5
 
 
 @check(
@@ -45,7 +54,7 @@ DETECTED = "ContainerRuntimeUnhealthy"
     ),
     since="0.1.0",
 )
-def node_container_runtime_down(node: Node, now: Now) -> Answer:
+def node_container_runtime_down(node: Node, now: Now, settings: NodeContainerRuntimeDownSettings) -> Answer:
     """The kubelet gets no answer from the container runtime, or the answer that it is not ready.
 
     ## Meaning
@@ -74,7 +83,7 @@ def node_container_runtime_down(node: Node, now: Now) -> Answer:
         return
     path, detail, since = found
     starting = detail == STARTING and not now.older(since, minutes(2))
-    if starting or new(node, now) or departing(node, since, now):
+    if starting or new(node, now, minutes(settings.grace_minutes)) or departing(node, since, now):
         return
     yield Finding(
         node,

@@ -1,15 +1,25 @@
 """NodePLEGUnhealthy."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from kubedx.checks._support.nodes import departing, eased, new
 from kubedx.checks._support.readiness import reported
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
-from kubedx.core.inputs import Now, minutes
+from kubedx.core.inputs import Now, Settings, minutes
 from kubedx.kube.bits import Bit
 from kubedx.kube.views import Node
 
 STARTING = "has yet to be successful"
+
+
+class NodePLEGUnhealthySettings(Settings, frozen=True, rename="camel"):
+    """Settings of NodePLEGUnhealthy."""
+
+    grace_minutes: Annotated[int, Meta(ge=0, le=60, description="Minutes that a new node may take to start.")] = 5
 
 
 @check(
@@ -38,7 +48,7 @@ STARTING = "has yet to be successful"
     ),
     since="0.1.0",
 )
-def node_pleg_unhealthy(node: Node, now: Now) -> Answer:
+def node_pleg_unhealthy(node: Node, now: Now, settings: NodePLEGUnhealthySettings) -> Answer:
     """The kubelet's list of containers (PLEG, the pod lifecycle event generator) is too old.
 
     ## Meaning
@@ -69,7 +79,7 @@ def node_pleg_unhealthy(node: Node, now: Now) -> Answer:
         return
     error, since = found
     starting = STARTING in error.text and not now.older(since, minutes(2))
-    if starting or new(node, now) or departing(node, since, now):
+    if starting or new(node, now, minutes(settings.grace_minutes)) or departing(node, since, now):
         return
     yield Finding(
         node,
