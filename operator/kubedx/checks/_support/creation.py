@@ -2,16 +2,22 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
+
+from kubedx.core.inputs import EventRecord, Events, Now
+from kubedx.kube.meta import find
+from kubedx.kube.views import DaemonSet, Job, ReplicaSet, StatefulSet
 
 CONTROLLERS_REASON = "FailedCreate"
 """The reason of the Events about it (`pkg/controller/controller_utils.go`)."""
 
-_FORBIDDEN = re.compile(r'pods? "(?P<pod>[^"]*)" is forbidden: (?P<why>.*)', re.DOTALL)
+_FORBIDDEN = re.compile(r'(?:pods?|persistentvolumeclaims?) "[^"]*" is forbidden: (?P<why>.*)', re.DOTALL)
 _QUOTA = re.compile(
     r"exceeded quota: (?P<quota>[^,]+), requested: (?P<requested>.*?), used: (?P<used>.*?), limited: (?P<limited>.*)"
 )
 _QUOTA_DEMANDS = re.compile(r"failed quota: (?P<quota>[^:]+): must specify (?P<what>.*)")
+_QUOTA_NEEDED = re.compile(r"insufficient quota to consume: (?P<what>.*)")
 _CLASSES = (
     ("quota", re.compile(r"exceeded quota: |failed quota: |insufficient quota to consume")),
     ("pod security", re.compile(r"violates PodSecurity")),
@@ -25,7 +31,7 @@ _CLASSES = (
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A pod that admission refused.
+    """A pod, or a claim for one, that admission refused.
 
     Attributes:
         why: What admission said, from behind ``is forbidden:``.
@@ -41,21 +47,34 @@ class OverQuota:
     """A pod that a quota refused.
 
     Attributes:
-        quota: The name of the ResourceQuota.
-        requested: What the pod asked for.
-        used: What was in use; empty where the quota demands that the pod states something.
-        limited: The limit, or what the pod must state.
+        quota: The name of the ResourceQuota; empty where the trouble is that there is none.
+        why: What it refused, in words.
+        limits: The limits that counted, as pairs of resource and quantity.
     """
 
     quota: str
-    requested: str
-    used: str
-    limited: str
+    why: str
+    limits: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The newest refusal of a workload's pods.
+
+    Attributes:
+        refusal: What admission said.
+        record: The Event that says so.
+        since: Since when pods are refused.
+    """
+
+    refusal: Refusal
+    record: EventRecord
+    since: datetime | None
 
 
 @lru_cache(maxsize=1024)
 def refusal(message: str) -> Refusal | None:
-    """Read the message of a FailedCreate Event.
+    """Read the message of a FailedCreate Event, or of a ReplicaFailure condition.
 
     Args:
         message: ``Error creating: pods "x" is forbidden: …``
@@ -81,7 +100,40 @@ def over_quota(why: str) -> OverQuota | None:
         The quota and its figures, or None where no quota is to blame.
     """
     if match := _QUOTA.search(why):
-        return OverQuota(match["quota"], match["requested"], match["used"], match["limited"].strip())
+        limited = match["limited"].strip()
+        limits = tuple((name, value) for name, _, value in (pair.partition("=") for pair in limited.split(",")))
+        return OverQuota(
+            match["quota"], f"requested {match['requested']}, used {match['used']}, limited to {limited}", limits
+        )
     if match := _QUOTA_DEMANDS.search(why):
-        return OverQuota(match["quota"], "nothing", "", f"pods must state {match['what'].strip()}")
+        return OverQuota(match["quota"], f"pods must specify {match['what'].strip()}")
+    if match := _QUOTA_NEEDED.search(why):
+        return OverQuota("", f"no quota allows {match['what'].strip()}")
     return None
+
+
+def newest_refusal(
+    workload: ReplicaSet | StatefulSet | DaemonSet | Job, events: Events, now: Now, quiet: timedelta
+) -> Refused | None:
+    """Find the newest refusal of a workload's pods.
+
+    Each attempt has a pod name of its own and so a message of its own; only a ReplicaSet's condition tells since when.
+
+    Args:
+        workload: The workload.
+        events: The Events.
+        now: The time.
+        quiet: How old the newest Event may be.
+
+    Returns:
+        The refusal, or None where the newest Events tell of none.
+    """
+    found = [(told, one) for one in events.about(workload, CONTROLLERS_REASON) if (told := refusal(one.message))]
+    if not found or now.older(found[0][1].last, quiet):
+        return None
+    failure = find(workload.status.conditions, "ReplicaFailure") if isinstance(workload, ReplicaSet) else None
+    if failure and failure.status == "True" and failure.last_transition_time:
+        since: datetime | None = failure.last_transition_time
+    else:
+        since = min((one.first for _, one in found if one.first), default=None)
+    return Refused(found[0][0], found[0][1], since)

@@ -18,9 +18,17 @@ def pods_wanting(workload: ReplicaSet | StatefulSet | DaemonSet | Job) -> int:
     match workload:
         case DaemonSet(status=status):
             wanted, there = status.desired_number_scheduled, status.current_number_scheduled
-        case Job(spec=spec, status=status):
-            ended = spec.suspend or any(find(status.conditions, end) for end in ("Complete", "Failed"))
-            wanted, there = (0, 0) if ended else (spec.parallelism, status.active + status.succeeded)
+        case Job(status=status):
+            wanted, there = _wanted_at_once(workload), status.active
         case _:
             wanted, there = workload.spec.replicas, workload.status.replicas
     return max(0, wanted - there)
+
+
+def _wanted_at_once(job: Job) -> int:
+    """The pods that should run now; without a number of completions none starts after the first success."""
+    if job.spec.suspend or any(find(job.status.conditions, end) for end in ("Complete", "Failed")):
+        return 0
+    if job.spec.completions is None:
+        return 0 if job.status.succeeded else job.spec.parallelism
+    return min(job.spec.parallelism, job.spec.completions - job.status.succeeded)

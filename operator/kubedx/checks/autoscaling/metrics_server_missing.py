@@ -1,12 +1,11 @@
 """MetricsServerMissing."""
 
+from kubedx.checks._support.autoscalers import RESOURCE_METRICS
 from kubedx.core import join
 from kubedx.core.check import Answer, check
-from kubedx.core.finding import Finding, Ref, Step, absent
+from kubedx.core.finding import Finding, Ref, Step, absent, field
 from kubedx.core.inputs import Cluster, Lookup, minutes
 from kubedx.kube.views import APIService, HorizontalPodAutoscaler
-
-RESOURCE_METRICS = ("Resource", "ContainerResource")
 
 
 @check(
@@ -58,7 +57,7 @@ def metrics_server_missing(
         yield Finding(
             missing,
             since=min((one.created for one in needing if one.created), default=None),
-            evidence=(absent(missing),),
+            evidence=(absent(missing), field(needing[0], "spec.metrics", "Resource")),
             count=len(needing),
             example=f"{needing[0].namespace}/{needing[0].name}",
         )

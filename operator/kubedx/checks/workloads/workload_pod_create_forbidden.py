@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kubedx.checks._support.creation import CONTROLLERS_REASON, refusal
+from kubedx.checks._support.creation import CONTROLLERS_REASON, newest_refusal
 from kubedx.checks._support.replicas import pods_wanting
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
@@ -65,24 +65,20 @@ def workload_pod_create_forbidden(
     ## Limitations
     The refusal is known from Events, which are kept for an hour and are repeated ever more rarely while the controller
     backs off; after half an hour without one it counts as over. A workload that has the pods it wants is never
-    reported, whatever its old Events say. Refusals by admission webhooks have other words and are not reported by this check.
+    reported, whatever its old Events say. Refusals by admission webhooks have other words and are not reported here.
 
     ## References
     - `pkg/controller/controller_utils.go` (`Error creating: %v`), 1.8 to 1.36.
     - `staging/src/k8s.io/pod-security-admission`, since 1.22; SecurityContextDeny was removed in 1.30.
     """
     missing = pods_wanting(workload)
-    if not missing:
-        return
-    for record in events.about(workload, CONTROLLERS_REASON):
-        refused = refusal(record.message)
-        if refused and not now.older(record.last, minutes(settings.quiet_minutes)):
-            yield Finding(
-                workload,
-                since=record.first,
-                evidence=(record.evidence,),
-                missing=missing,
-                why=refused.why,
-                cause=refused.cause,
-            )
-            return
+    refused = newest_refusal(workload, events, now, minutes(settings.quiet_minutes)) if missing else None
+    if refused:
+        yield Finding(
+            workload,
+            since=refused.since,
+            evidence=(refused.record.evidence,),
+            missing=missing,
+            why=refused.refusal.why,
+            cause=refused.refusal.cause,
+        )
