@@ -1,0 +1,45 @@
+"""What several checks on pods need to know about a pod."""
+
+from datetime import datetime
+
+from kubedx.core.finding import Severity
+from kubedx.core.inputs import Now, minutes
+from kubedx.kube.views import Pod
+
+SYSTEM_NAMESPACE = "kube-system"
+
+
+def is_system(pod: Pod) -> bool:
+    """Whether the pod belongs to the cluster itself, so that its trouble is everybody's."""
+    return pod.namespace == SYSTEM_NAMESPACE
+
+
+def containers_unready_since(pod: Pod) -> datetime | None:
+    """Say since when the pod's containers are not all ready.
+
+    A waiting container has no time of its own. The condition ContainersReady turned False when the pod began, or when
+    the first of its containers stopped being ready.
+
+    Args:
+        pod: The pod.
+
+    Returns:
+        The time, or None where the kubelet has not said anything yet.
+    """
+    condition = pod.condition("ContainersReady")
+    if condition and condition.status != "True":
+        return condition.last_transition_time
+    return pod.status.start_time
+
+
+def severity_of_waiting(pod: Pod, now: Now) -> Severity:
+    """Rate a pod that cannot start: a warning, critical after ten minutes.
+
+    Args:
+        pod: The pod.
+        now: The time.
+
+    Returns:
+        The severity.
+    """
+    return Severity.CRITICAL if now.older(containers_unready_since(pod), minutes(10)) else Severity.WARNING
