@@ -1,0 +1,100 @@
+"""PodConfigMissing."""
+
+import re
+
+from kubedx.checks._support.pods import containers_unready_since
+from kubedx.core import by, join
+from kubedx.core.check import Answer, check
+from kubedx.core.finding import Finding, Severity, Step, field
+from kubedx.core.inputs import Events, Now, minutes
+from kubedx.kube.bits import Bit
+from kubedx.kube.views import Pod
+
+_MOUNT_FAILED = "FailedMount"
+_CONFIG = re.compile(
+    r"(?:configmap|secret) \"[^\"]+\" not found|references non-existent (?:secret|config) key: \S+"
+    r"|object \"[^\"]+\"/\"[^\"]+\" not registered",
+    re.IGNORECASE,
+)
+_QUIET = minutes(15)
+"""The kubelet tries a mount again at least every two minutes, and its Events are written at least every five."""
+
+
+@check(
+    title="A pod refers to configuration that is missing",
+    message="Container {container} of pod {name} cannot be configured: {why}",
+    severity=Severity.CRITICAL,
+    layer=0,
+    raise_after=minutes(1),
+    group=by.owner,
+    when=Bit.WAITING,
+    events=(_MOUNT_FAILED,),
+    explains={
+        "DeploymentProgressDeadlineExceeded": join.same_owner,
+        "ImageRegistryAuthFailed": join.itself,
+        "PodContainerCreatingStuck": join.itself,
+        "PodCrashExitCode": join.itself,
+        "PodCrashLoopBackOff": join.itself,
+        "PodVolumeMountFailed": join.itself,
+    },
+    steps=(
+        Step("Read what the kubelet misses.", "kubectl -n {namespace} describe pod {name}"),
+        Step("See which objects the namespace has.", "kubectl -n {namespace} get configmaps,secrets"),
+        Step(
+            "Create the object or the key, correct its name in the pod template, or mark the reference as optional. A "
+            "container that must not run as root needs an image with a numeric user, or securityContext.runAsUser."
+        ),
+    ),
+    since="0.1.0",
+)
+def pod_config_missing(pod: Pod, events: Events | None, now: Now) -> Answer:
+    """The kubelet cannot put a container's configuration together.
+
+    ## Meaning
+    A ConfigMap, a Secret or a key of one that the container's environment or volumes refer to does not exist in the
+    pod's namespace, or the container demands a user that the image does not have.
+
+    ## Impact
+    The container does not start until the object is there. The kubelet tries again by itself.
+
+    ## Diagnosis
+    The container waits with `CreateContainerConfigError` and the kubelet's words; a volume that lacks its object shows
+    only as a `FailedMount` event while the container waits with `ContainerCreating`.
+
+    ## Mitigation
+    Create the object or key, correct the name or the namespace, or mark the reference `optional: true`.
+
+    ## Limitations
+    What volumes lack is known only from Events and counts as over 15 minutes after the last one. A pod that waits for
+    an image as well shows only that.
+
+    ## References
+    - `pkg/kubelet/kubelet_pods.go`: `couldn't find key … in ConfigMap …`, 1.30 to 1.36; `environment variable key … not
+      found in file …` since 1.34. `pkg/kubelet/kuberuntime/security_context.go`: runAsNonRoot.
+    - `pkg/volume/{secret,configmap}`: `references non-existent secret key: …`.
+    """
+    if pod.deleted:
+        return
+    for container in pod.containers:
+        waiting = container.state.waiting
+        if waiting and waiting.reason == "CreateContainerConfigError":
+            path = f"status.containerStatuses[{container.name}].state.waiting"
+            yield Finding(
+                pod,
+                since=containers_unready_since(pod),
+                evidence=(field(pod, path, f"{waiting.reason}: {waiting.message}"),),
+                container=container.name,
+                why=waiting.message,
+            )
+            return
+        if waiting and waiting.reason in {"ContainerCreating", "PodInitializing"} and events is not None:
+            for record in events.about(pod, _MOUNT_FAILED):
+                if _CONFIG.search(record.message) and not now.older(record.last, _QUIET):
+                    yield Finding(
+                        pod,
+                        since=record.first,
+                        evidence=(record.evidence,),
+                        container=container.name,
+                        why=record.message,
+                    )
+                    return
