@@ -184,6 +184,25 @@ class Cluster:
         patch = json.dumps({"spec": spec})
         self.kubectl("patch", "lease", node, "--namespace=kube-node-lease", "--type=merge", f"--patch={patch}")
 
+    def kubeconfig_of(self, service_account: str, *, namespace: str) -> Path:
+        """A kubeconfig that is allowed what a ServiceAccount is, so that missing rights show.
+
+        Args:
+            service_account: Its name.
+            namespace: Its namespace.
+
+        Returns:
+            The file; its token is valid for a day.
+        """
+        config = json.loads(self.kubectl("config", "view", "--raw", "--minify", "--flatten", "--output=json"))
+        user = config["users"][0]
+        token = self.kubectl("create", "token", service_account, f"--namespace={namespace}", "--duration=24h")
+        user["user"] = {"token": token.strip()}
+        path = self.folder / f"kubeconfig-{namespace}-{service_account}"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config), encoding="utf-8")
+        return path
+
     def audit(self) -> Iterator[Manifest]:
         """Every request the API server has answered so far, oldest first, as `audit.k8s.io/v1` events."""
         with (self.logs / "audit.log").open(encoding="utf-8") as lines:
@@ -368,6 +387,7 @@ def _config(
             "manage-all-nodes": "false",
             "manage-nodes-with-annotation-selector": "=".join(next(iter(FAKE_NODE.items()))),
             "node-lease-duration-seconds": str(node_grace_seconds),  # renewed four times in that time
+            "cidr": "10.128.0.0/9",  # its own choice overlaps the Services
         },
         "kube-controller-manager": {"node-monitor-grace-period": f"{node_grace_seconds}s"},
         "kube-apiserver": {},

@@ -52,6 +52,7 @@ def test_played_pods_run_and_jobs_complete(cluster: harness.Cluster, namespace: 
     for pod in cluster.get("pods", "-n", namespace, "-l", "app=web"):
         assert pod["status"]["phase"] == "Running"
         assert {c["type"]: c["status"] for c in pod["status"]["conditions"]}["PodScheduled"] == "True"
+        assert not pod["status"]["podIP"].startswith("10.0.0.")
 
 
 def test_a_silent_node_is_found_by_the_controller_manager_and_comes_back(cluster: harness.Cluster) -> None:
@@ -76,6 +77,18 @@ def test_the_audit_log_names_who_wrote_what(cluster: harness.Cluster, namespace:
         )
 
     harness.wait_for(seen, timeout=10, what="audit event")
+
+
+def test_a_service_account_may_do_what_its_role_says_and_nothing_else(cluster: harness.Cluster, namespace: str) -> None:
+    cluster.kubectl("create", "serviceaccount", "reader", "-n", namespace)
+    cluster.kubectl("create", "role", "reader", "--verb=list", "--resource=pods", "-n", namespace)
+    cluster.kubectl(
+        "create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={namespace}:reader", "-n", namespace
+    )
+    mine = f"--kubeconfig={cluster.kubeconfig_of('reader', namespace=namespace)}"
+    assert cluster.kubectl(mine, "get", "pods", "-n", namespace) == ""
+    with pytest.raises(harness.ClusterError, match='cannot list resource "services"'):
+        cluster.kubectl(mine, "get", "services", "-n", namespace)
 
 
 def test_a_failed_kubectl_says_what_the_server_said(cluster: harness.Cluster) -> None:
