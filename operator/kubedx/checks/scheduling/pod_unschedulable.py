@@ -1,0 +1,112 @@
+"""PodUnschedulable."""
+
+from typing import Annotated
+
+from kubedx.checks._support.pods import is_system
+from kubedx.checks._support.scheduling import ClosedNode, closed_nodes, misfit
+from kubedx.core import by, join
+from kubedx.core.check import Answer, check
+from kubedx.core.finding import Finding, Severity, Step, field
+from kubedx.core.inputs import Events, Now, minutes
+from kubedx.kube.bits import Bit
+from kubedx.kube.meta import Condition
+from kubedx.kube.views import Pod
+
+_SCALING_UP = ("TriggeredScaleUp", "Nominated")
+_NOT_SCALING_UP = "NotTriggerScaleUp"
+
+
+@check(
+    title="A pod fits no node",
+    message="Pod {name} waits for a node: {why}",
+    severity=Severity.WARNING,
+    layer=5,
+    raise_after=minutes(1),
+    group=by.owner,
+    when=Bit.PENDING,
+    events=(*_SCALING_UP, _NOT_SCALING_UP),
+    explains={
+        "DaemonSetUnavailable": join.same_owner,
+        "DeploymentMinimumReplicasUnavailable": join.same_owner,
+        "DeploymentProgressDeadlineExceeded": join.same_owner,
+        "JobStuck": join.same_owner,
+        "StatefulSetReplicasMismatch": join.same_owner,
+        "StatefulSetRolloutStuck": join.same_owner,
+        "WorkloadUnavailable": join.same_owner,
+    },
+    steps=(
+        Step("Read what the scheduler says about each node.", "kubectl -n {namespace} describe pod {name}"),
+        Step(
+            "See what the nodes have left, and their taints.",
+            "kubectl describe nodes | grep -E '^(Name|Taints|Unschedulable)|Allocated resources' -A 8",
+        ),
+        Step(
+            "Insufficient resources: lower the requests or add nodes. Taints: mend the node, or tolerate them. Affinity: "
+            "correct it, or label a node. Claims: see why they are not bound.",
+            "kubectl -n {namespace} get pod {name} -o yaml; kubectl -n {namespace} get pvc",
+        ),
+    ),
+    since="0.1.0",
+)
+def pod_unschedulable(
+    pod: Pod, closed: Annotated[tuple[ClosedNode, ...], closed_nodes], events: Events | None, now: Now
+) -> Answer:
+    """The scheduler finds no node for a pod.
+
+    ## Meaning
+    Each node is excluded by something: too little CPU or memory left, a taint that the pod does not tolerate, a cordon,
+    the pod's own selector or affinity, a volume that is tied elsewhere; or the pod waits for a claim that is not bound.
+
+    ## Impact
+    The pod does not exist on any machine. It is worth knowing for five minutes, then a warning, and critical after a
+    quarter of an hour, or at once after five minutes for pods of kube-system.
+
+    ## Diagnosis
+    The message holds the scheduler's own reasons with the number of nodes for each. Since 1.34 it does not name taints:
+    compare `kubectl describe node` with the pod's tolerations.
+
+    ## Mitigation
+    Mend the reason that excludes most of the nodes on which the pod may run at all. The scheduler tries again by
+    itself.
+
+    ## Limitations
+    The scheduler counts only the first reason of each node, so mending one may bring another to light. Of the pod's
+    affinity only its node selector is compared with the nodes that are cordoned or in trouble. While an autoscaler says
+    that it brings a node, nothing is reported for ten minutes. Pods with scheduling gates wait on purpose.
+
+    ## References
+    - `pkg/scheduler/framework/types.go` (FitError) and `pkg/scheduler/framework/plugins` (ErrReason constants), 1.30 to
+      1.36. Changed: `had volume node affinity conflict` became `didn't match PersistentVolume's node affinity` in 1.33,
+      `had untolerated taint {…}` became `had untolerated taint(s)` in 1.34.
+    - `TriggeredScaleUp`, `NotTriggerScaleUp`: Cluster Autoscaler. `Nominated`: Karpenter.
+    """
+    scheduled = pod.condition("PodScheduled")
+    if pod.deleted or scheduled is None or scheduled.status != "False":
+        return
+    if scheduled.reason not in {"Unschedulable", "SchedulerError"} or _is_node_coming(pod, events, now):
+        return
+    said = misfit(scheduled.message)
+    excluding = tuple(node.name for node in closed if node.excludes(pod))
+    yield Finding(
+        pod,
+        since=scheduled.last_transition_time,
+        severity=_severity(pod, scheduled, events, now),
+        evidence=(field(pod, "status.conditions[PodScheduled]", scheduled.message, scheduled.last_transition_time),),
+        nodes=excluding,
+        why=said.why,
+        binding=said.binding(nodes_in_trouble=bool(excluding)),
+    )
+
+
+def _is_node_coming(pod: Pod, events: Events | None, now: Now) -> bool:
+    records = events.about(pod, *_SCALING_UP) if events else ()
+    return bool(records) and not now.older(records[0].last, minutes(10))
+
+
+def _severity(pod: Pod, scheduled: Condition, events: Events | None, now: Now) -> Severity:
+    since = scheduled.last_transition_time
+    if now.older(since, minutes(5 if is_system(pod) else 15)):
+        return Severity.CRITICAL
+    if now.older(since, minutes(5)) or (events and events.about(pod, _NOT_SCALING_UP)):
+        return Severity.WARNING
+    return Severity.INFO
