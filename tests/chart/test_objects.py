@@ -51,6 +51,13 @@ def test_the_operator_is_given_the_defaults_of_the_policy(helm: Helm) -> None:
     assert f"--defaults={mount['mountPath']}/policy.yaml" in pod["containers"][0]["args"]
 
 
+def test_the_operator_is_told_which_further_kinds_to_look_at(helm: Helm) -> None:
+    watched = [arg for arg in _container(helm, EVERYTHING)["args"] if arg.startswith("--watch-metadata")]
+
+    assert watched == ["--watch-metadata=certificates.cert-manager.io", "--watch-metadata=configmaps"]
+    assert not any("--watch-metadata" in arg for arg in _container(helm, {})["args"])
+
+
 def test_the_chart_brings_no_policy_of_its_own(helm: Helm) -> None:
     for values in ({}, EVERYTHING):
         assert not {"DiagnosisPolicy", "ClusterDiagnosis"} & {one["kind"] for one in helm.render(values)}
