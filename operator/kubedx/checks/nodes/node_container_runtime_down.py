@@ -31,6 +31,7 @@ class NodeContainerRuntimeDownSettings(Settings, frozen=True, rename="camel"):
     layer=2,
     raise_after=minutes(1),
     explains={
+        "NodeCNINotReady": join.same_node,
         "NodeNotReady": join.same_node,
         "NodePLEGUnhealthy": join.same_node,
         "PodStuckTerminating": join.same_node,

@@ -86,9 +86,20 @@ def zone_disruption(_: Cluster, nodes: Lookup[Node], settings: ZoneDisruptionSet
         if not leaving(node):
             zones.setdefault(node.zone or UNLABELLED, []).append(node)
     for zone, members in sorted(zones.items()):
-        found = _finding(zone, len(members), _down(members, now), settings)
+        found = _together(_down(members, now), len(members), settings)
         if found:
-            yield found
+            down, since, severity = found
+            yield Finding(
+                Ref("Zone", "", zone),
+                since=since,
+                severity=severity,
+                confidence=None if severity is Severity.CRITICAL else Confidence.PROBABLE,
+                evidence=tuple(condition_evidence(node, ready) for _, node, ready in down[:5]),
+                nodes=tuple(node.name for _, node, _ in down),
+                down=len(down),
+                total=len(members),
+                example=down[0][1].name,
+            )
 
 
 def _down(members: list[Node], now: Now) -> list[Down]:
@@ -102,29 +113,16 @@ def _down(members: list[Node], now: Now) -> list[Down]:
     return sorted(found, key=lambda one: (one[0], one[1].name))
 
 
-def _finding(zone: str, total: int, down: list[Down], settings: ZoneDisruptionSettings) -> Finding | None:
+def _together(
+    down: list[Down], total: int, settings: ZoneDisruptionSettings
+) -> tuple[list[Down], datetime, Severity] | None:
+    """The nodes that went down together, since when it were enough of them, and how bad that is."""
     silent = [one for one in down if one[2].status == "Unknown"]
     enough = max(min(total, FEW), math.ceil(total * settings.percent / 100))
     if total > 1 and len(down) >= enough and 2 * len(silent) >= len(down):
-        return _say(zone, total, down, down[enough - 1][0], Severity.CRITICAL)
+        return down, down[enough - 1][0], Severity.CRITICAL
     several = max(FEW, math.ceil(total * settings.at_once_percent / 100))
     for start, (first, last) in enumerate(zip(silent, silent[several - 1 :], strict=False)):
         if last[0] - first[0] <= AT_ONCE:
-            return _say(zone, total, silent[start:], last[0], Severity.WARNING, Confidence.PROBABLE)
+            return silent[start:], last[0], Severity.WARNING
     return None
-
-
-def _say(
-    zone: str, total: int, down: list[Down], since: datetime, severity: Severity, confidence: Confidence | None = None
-) -> Finding:
-    return Finding(
-        Ref("Zone", "", zone),
-        since=since,
-        severity=severity,
-        confidence=confidence,
-        evidence=tuple(condition_evidence(node, ready) for _, node, ready in down[:5]),
-        nodes=tuple(node.name for _, node, _ in down),
-        down=len(down),
-        total=total,
-        example=down[0][1].name,
-    )
