@@ -4,7 +4,7 @@ A wrong entry never stops anything. It falls back to what it would have overridd
 write instead, and the rest is in force.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -187,6 +187,18 @@ class Settings:
             for one in self.suppressions
             if one.until and not one.active(now)
         )
+
+    def unmatched(self, used: Collection[str], now: datetime) -> tuple[str, ...]:
+        """Name the active suppressions that silence nothing.
+
+        Args:
+            used: The `field` of those that silence something.
+            now: The time against which ends are held.
+
+        Returns:
+            The fields of the others, in the policy's order.
+        """
+        return tuple(one.field for one in self.suppressions if one.active(now) and one.field not in used)
 
     def next_expiry(self, now: datetime) -> datetime | None:
         """When the next suppression ends, so that somebody can look again then."""

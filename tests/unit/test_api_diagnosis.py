@@ -90,6 +90,27 @@ def test_the_largest_status_fits_whatever_its_texts_hold(text: str) -> None:
     assert one.steps
 
 
+@given(
+    some.integers(0, 10),
+    some.integers(0, 40),
+    some.integers(0, 5),
+    some.integers(0, 400),
+    some.sampled_from(["x", "\N{GRINNING FACE}", '"', "\x01"]),
+)
+def test_a_status_of_any_size_fits(pieces: int, checks: int, samples: int, characters: int, character: str) -> None:
+    text = character * characters
+    one = bounded(
+        status(
+            message=text,
+            evidence=[{"source": text, "value": text, "when": NOON}] * pieces,
+            explains=[{"check": "C" * 63, "count": 2**31 - 1, "samples": [text] * samples, "first_seen": NOON}]
+            * checks,
+            history=[{"state": "Unknown", "at": NOON, "reason": text}] * 5,
+        )
+    )
+    assert len(one.model_dump_json(by_alias=True, exclude_none=True).encode()) <= diagnosis.STATUS_BYTES
+
+
 @pytest.mark.parametrize("text", ["x", "\N{GRINNING FACE}"])
 def test_a_shortened_status_reads_back_as_it_was_written(text: str) -> None:
     one = bounded(full(text))

@@ -28,6 +28,11 @@ def test_a_number_without_a_unit_is_told_the_units() -> None:
         duration.parse("90")
 
 
+def test_a_duration_beyond_all_bounds_is_refused() -> None:
+    with pytest.raises(ValueError, match="is longer than any cluster lives"):
+        duration.parse("9999999d" * 200)
+
+
 @given(some.timedeltas(min_value=timedelta(0), max_value=timedelta(days=100_000)))
 def test_what_is_shown_reads_back_to_the_second(moment: timedelta) -> None:
     assert duration.parse(duration.show(moment)) == timedelta(seconds=moment // timedelta(seconds=1))

@@ -281,6 +281,14 @@ def test_an_expired_suppression_silences_nothing_and_is_named() -> None:
     assert found.next_expiry(NOW) is None
 
 
+def test_a_suppression_that_silences_nothing_is_named_while_it_is_active() -> None:
+    entries = [{"name": "a", "reason": "a"}, {"name": "b", "reason": "b"}]
+    found = settings({"suppressions": [*entries, {"name": "c", "reason": "c", "until": "2020-01-01T00:00:00Z"}]})
+    used = found.suppression_for(FLAPPING, Ref("Node", "", "a"), {}, NOW)
+    assert used is not None
+    assert found.unmatched({used.field}, NOW) == ("spec.suppressions[1]",)
+
+
 def test_the_policy_s_suppressions_replace_the_chart_s_even_by_none() -> None:
     chart = {"suppressions": [{"check": "*", "reason": "from the chart"}]}
     assert len(settings({}, chart).suppressions) == 1

@@ -1,6 +1,5 @@
 """ClusterDiagnosis: one problem with the symptoms that it explains. People own its spec, the operator its status."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
@@ -200,7 +199,24 @@ def bounded(status: DiagnosisStatus) -> DiagnosisStatus:
 
 
 def _weight(status: DiagnosisStatus) -> int:
-    return len(json.dumps(status.wire(), ensure_ascii=False).encode("utf-8", "replace"))
+    """Weigh a status in bytes; one that is much too light to matter, as most are, by a bound that costs little."""
+    texts = [status.title, status.message, status.subject_text, status.subject.name, status.path or ""]
+    texts += [one.reason for one in status.history]
+    if status.suppressed:
+        texts.append(status.suppressed.reason)
+    for evidence in status.evidence:
+        texts += (evidence.source, evidence.value)
+    for explained in status.explains:
+        texts += explained.samples
+    for step in status.steps:
+        texts += (step.text, step.command or "")
+    entries = len(status.evidence) + len(status.explains) + len(status.steps) + len(status.history)
+    most = _REST + _ENTRY * entries + sum(_QUOTES + _CHARACTER * len(text) for text in texts)
+    return most if most <= STATUS_BYTES else len(status.model_dump_json(by_alias=True, exclude_none=True).encode())
+
+
+_REST, _ENTRY, _QUOTES, _CHARACTER = 2560, 160, 3, 6
+"""The most bytes in JSON: of all that `_weight` does not count, around one entry, around one text, of one character."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,10 @@ def parse(text: str) -> timedelta:
     if not _WHOLE.fullmatch(text):
         fix = f"write {text}s, {text}m or {text}h" if text.isdecimal() else "write 90s, 5m, 1h30m or 2d"
         raise ValueError(f"{text[:32]!r} is not a duration; {fix}")
-    return sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(text)), timedelta(0))
+    try:
+        return sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(text)), timedelta(0))
+    except OverflowError:
+        raise ValueError(f"{text[:32]} is longer than any cluster lives") from None
 
 
 def show(duration: timedelta) -> str:
