@@ -18,11 +18,12 @@ from typing import Any, Protocol
 
 import kopf
 
+from kubedx.api import diagnosis, policy
+from kubedx.api.model import GROUP
+
 logger = logging.getLogger(__name__)
 
-GROUP = "kubedx.dev"
-VERSION = "v1alpha1"
-KINDS = {"ClusterDiagnosis": "clusterdiagnoses", "DiagnosisPolicy": "diagnosispolicies"}
+KINDS = {resource.kind: resource for resource in (diagnosis.RESOURCE, policy.RESOURCE)}
 
 ABSENT_RETRY = 2.0
 """Seconds between two looks for a kind that is not served, or not readable, yet."""
@@ -129,7 +130,8 @@ class KopfThread:
         """
         if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
-        await asyncio.to_thread(self._thread.join, timeout)
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, timeout)
         return not self._thread.is_alive()
 
     def _main(self) -> None:
@@ -195,9 +197,8 @@ class KopfThread:
     async def _look(self, session: Any) -> set[str]:  # noqa: ANN401 -- see MakeSession
         """Find which of our kinds can be listed, and report what vanished while nobody watched."""
         readable = set()
-        for kind, plural in KINDS.items():
-            url = f"{self._server}/apis/{GROUP}/{VERSION}/{plural}"
-            async with session.get(url, headers={"Accept": _METADATA_ONLY}) as answer:
+        for kind, resource in KINDS.items():
+            async with session.get(self._server + resource.path, headers={"Accept": _METADATA_ONLY}) as answer:
                 if answer.status == HTTPStatus.OK:
                     items = (await answer.json(content_type=None)).get("items") or []
                     readable.add(kind)
@@ -227,6 +228,7 @@ class KopfThread:
     def _registry(self, readable: set[str], session: Any, over: asyncio.Event) -> kopf.OperatorRegistry:  # noqa: ANN401
         registry = kopf.OperatorRegistry()
         logins = itertools.count()
+        older = asyncio.all_tasks()
 
         @kopf.on.startup(registry=registry)
         async def startup(**_: object) -> None:
@@ -235,7 +237,10 @@ class KopfThread:
         @kopf.on.cleanup(registry=registry)
         async def cleanup(**_: object) -> None:
             self.state = State.RESTARTING
-            over.set()  # Else kopf waits five seconds for its own task that watches this flag.
+            # Else kopf waits five seconds for what it left behind: the task that watches its flag, the watcher of one
+            # kind when that of the other has failed.
+            for task in asyncio.all_tasks() - older - {asyncio.current_task()}:
+                task.cancel()
 
         @kopf.on.login(registry=registry)
         async def login(**_: object) -> kopf.AiohttpSession:
@@ -251,8 +256,8 @@ class KopfThread:
             body = event["object"]
             self._report(body["kind"], event["type"] or "LISTED", body)
 
-        for kind in readable:
-            kopf.on.event(GROUP, VERSION, KINDS[kind], registry=registry, id=f"on_{KINDS[kind]}")(event)
+        for resource in (KINDS[kind] for kind in readable):
+            kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(event)
         return registry
 
     def _report(self, kind: str, event_type: str, body: Mapping[str, Any]) -> None:
@@ -262,8 +267,8 @@ class KopfThread:
         if event_type == "DELETED":
             self._known[kind].pop(uid, None)
         else:
-            identity = {key: metadata[key] for key in ("name", "uid", "resourceVersion")}
-            self._known[kind][uid] = {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind, "metadata": identity}
+            identity = {key: metadata.get(key) for key in ("name", "uid", "resourceVersion")}
+            self._known[kind][uid] = {"apiVersion": KINDS[kind].api_version, "kind": kind, "metadata": identity}
         with contextlib.suppress(RuntimeError):  # The main loop has ended before us.
             self._main_loop.call_soon_threadsafe(self._on_change, kind, event_type, dict(body))
 
