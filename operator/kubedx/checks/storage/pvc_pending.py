@@ -127,7 +127,7 @@ def _why(
         return "no volume", "it asks for no storage class, and no free volume fits"
     storage_class = classes.get("", wanted)
     if storage_class is None:
-        return "class not found", f"its storage class {wanted} does not exist"
+        return "class not found", f"its storage class {wanted} does not exist, and no free volume of it fits"
     return _why_of_class(storage_class, refused)
 
 

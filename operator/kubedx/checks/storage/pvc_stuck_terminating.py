@@ -73,8 +73,9 @@ def pvc_stuck_terminating(
         return
     users = [pod.name for pod in pods.using_claim(claim) if pod.spec.node_name]
     if users:
-        more = f" and {len(users) - 1} more" if len(users) > 1 else ""
-        severity, why = Severity.INFO, f"the pod {users[0]}{more} uses it"
+        others = len(users) - 1
+        severity = Severity.INFO
+        why = f"the pod {users[0]} and {others} more use it" if others else f"the pod {users[0]} uses it"
     else:
         old = now.older(claim.deleted, hours(settings.critical_hours))
         severity, why = (Severity.CRITICAL if old else Severity.WARNING), "no pod uses it, but its protection stays"
