@@ -55,7 +55,7 @@ def _connection(command: Any) -> Any:  # noqa: ANN401 -- a decorator of click's
 )  # fmt: skip
 @click.option("--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True)
 @click.option("--verbose", is_flag=True, help="Log more.")
-def run(  # noqa: PLR0913 -- one argument an option
+def run(
     *,
     kubeconfig: str | None,
     context: str | None,
@@ -189,3 +189,85 @@ def _exit_code(report: "Report", fail_on: str) -> Exit:
     if fail_on != "never" and any(one.severity >= Severity[fail_on.upper()] for one in loud):
         return Exit.FINDINGS
     return Exit.CLEAN if report.complete else Exit.PARTIAL
+
+
+@main.command()
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "json", "yaml", "name"]), default="table", show_default=True
+)
+def checks(*, output: str) -> None:
+    """List all checks."""
+    from kubedx.checks import registry  # noqa: PLC0415
+    from kubedx.generate import explain as explaining  # noqa: PLC0415
+
+    click.echo(explaining.listing(explaining.rows(registry()), output), nl=False)
+
+
+@main.command()
+@click.argument("check", metavar="CHECK")
+@click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+def explain(*, check: str, output: str) -> None:
+    """Tell what a check means, what to do, what it reads, and how to set it. CHECK is an id such as PVCPending."""
+    from kubedx.checks import registry  # noqa: PLC0415
+    from kubedx.generate import explain as explaining  # noqa: PLC0415
+
+    known = registry()
+    if check not in known.by_id:
+        near = explaining.similar(check, known)
+        meant = f"Did you mean {' or '.join(near)}?" if near else "`kubedx checks` lists them."
+        fail(Exit.USAGE, f"there is no check {check!r}. {meant}")
+    click.echo(explaining.told(explaining.page(known.by_id[check], known), output), nl=False)
+
+
+@main.command()
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; show what is stale and end with code 1.")
+def generate(*, only_check: bool) -> None:
+    """Write what follows from the checks: CRDs, chart, documentation. Only in a clone of kubedx's repository."""
+    from kubedx.checks import registry  # noqa: PLC0415
+    from kubedx.generate import tree  # noqa: PLC0415
+    from kubedx.report.metrics import Facts, FactsCollector  # noqa: PLC0415
+
+    known = registry()
+    try:
+        root = tree.find_root(Path.cwd())
+        wanted = tree.outputs(known, FactsCollector(Facts).collect(), root)
+    except tree.TreeError as error:
+        fail(Exit.USAGE, str(error))
+    for id_, causes in known.unmet.items():
+        click.echo(f"No check has the id {id_} yet, which {', '.join(causes)} may explain.")
+    if only_check:
+        stale = list(tree.differences(root, wanted))
+        for difference in stale:
+            click.echo(difference)
+        if stale:
+            fail(Exit.FINDINGS, f"{len(stale)} generated files are stale. Run: make generate")
+    else:
+        for path in tree.write(root, wanted):
+            click.echo(f"wrote {path}")
+
+
+@main.command()
+@click.argument("id_", metavar="ID")
+@click.option("--area", required=True, help="The folder for its module, such as pods.")
+@click.option("--kind", default="Pod", show_default=True, help="The kind that it is about.")
+def new_check(*, id_: str, area: str, kind: str) -> None:
+    """Start a check named ID, such as PodStuckSomehow, in a clone of kubedx's repository: its module and two cases."""
+    from kubedx.checks import registry  # noqa: PLC0415
+    from kubedx.generate import scaffold, tree  # noqa: PLC0415
+    from kubedx.kube.views import BY_KIND  # noqa: PLC0415
+
+    if kind not in BY_KIND:
+        fail(
+            Exit.USAGE, f"there is no view of {kind!r}, only of {', '.join(sorted(BY_KIND))}; add one in kube/views.py."
+        )
+    try:
+        root = tree.find_root(Path.cwd())
+        files = scaffold.new_check(id_, area, BY_KIND[kind], registry().by_id, root)
+        scaffold.write(files, root)
+    except (tree.TreeError, scaffold.NameRefusedError) as error:
+        fail(Exit.USAGE, str(error))
+    for path in files:
+        click.echo(f"wrote {path}")
+    click.echo(
+        f"Say something wherever '{scaffold.FILL_IN}' stands (docs/writing-checks.md). Then: make lint test-unit generate"
+    )

@@ -1,0 +1,160 @@
+"""Every generated file of the repository: what it must hold, which are stale, and writing them."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prometheus_client import Metric
+
+from kubedx.core.check import Check, Registry
+from kubedx.generate import alerts, chart, crd, docs, rbac
+
+PAGES = "docs/checks"
+CASES = "tests/checks"
+CHECKS = "operator/kubedx/checks"
+
+EXAMPLES = (
+    ("A status field", "NodeDiskPressure"),
+    ("An absence", "MetricsServerMissing"),
+    ("Events only", "WorkloadPodCreateForbidden"),
+    ("History", "NodeReadyFlapping"),
+)
+"""The checks that docs/writing-checks.md shows whole."""
+
+
+class TreeError(Exception):
+    """The repository cannot be generated; the message says what to do."""
+
+
+def find_root(start: Path) -> Path:
+    """Find the root of a clone of kubedx.
+
+    Args:
+        start: A folder in it.
+
+    Returns:
+        The folder with kubedx's pyproject.toml.
+
+    Raises:
+        TreeError: There is none here or above.
+    """
+    for folder in (start, *start.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
+            if project.get("name") == "kubedx":
+                return folder
+    raise TreeError(f"{start} is not in a clone of kubedx's repository, whose files this command writes; go there")
+
+
+def outputs(registry: Registry, families: Iterable[Metric], root: Path) -> dict[str, str]:
+    """Render everything that is generated.
+
+    Args:
+        registry: All checks.
+        families: What the collector of the metrics gives.
+        root: The repository's root, for the cases and for pages that are generated in part.
+
+    Returns:
+        From the path below the root to what the file must hold.
+
+    Raises:
+        TreeError: A check has no case to show, or a page has no place for a generated block.
+    """
+    return {
+        **crd.render(),
+        "charts/kubedx/files/rules.yaml": rbac.render(registry.resources),
+        "charts/kubedx/files/alerts.yaml": alerts.render(),
+        "charts/kubedx/values.yaml": chart.values(),
+        "charts/kubedx/values.schema.json": chart.schema(registry),
+        alerts.PAGE: alerts.page(),
+        "docs/metrics.md": docs.metrics(families),
+        f"{PAGES}/index.md": docs.index(registry),
+        **{f"{PAGES}/{one.id}.md": docs.check_page(one, registry, _example(one, root)) for one in registry},
+        "docs/writing-checks.md": _filled(root, "docs/writing-checks.md", "examples", _examples(registry, root)),
+        "README.md": _filled(root, "README.md", "checks", docs.summary(registry)),
+    }
+
+
+def _case(id_: str, root: Path) -> Path:
+    found = sorted((root / CASES / id_).glob("fires.*.yaml"))
+    if not found:
+        raise TreeError(f"{id_} has no case {CASES}/{id_}/fires.*.yaml, whose message its page would show. Write one.")
+    return found[0]
+
+
+def _example(check: Check, root: Path) -> Mapping[str, str]:
+    path = _case(check.id, root)
+    expected: list[dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8")).get("expect") or []
+    if not expected:
+        raise TreeError(f"{path.relative_to(root)} expects nothing, but a case that fires must. Write what it expects.")
+    return expected[0]
+
+
+def _examples(registry: Registry, root: Path) -> str:
+    return docs.examples([_source(heading, registry.by_id[id_], root) for heading, id_ in EXAMPLES])
+
+
+def _source(heading: str, check: Check, root: Path) -> tuple[str, str, str, str]:
+    module, case = root / f"operator/{check.module.replace('.', '/')}.py", _case(check.id, root)
+    name = str(case.relative_to(root))
+    return f"{heading}: {check.id}", module.read_text(encoding="utf-8"), name, case.read_text(encoding="utf-8")
+
+
+def _filled(root: Path, path: str, block: str, body: str) -> str:
+    try:
+        return docs.fill((root / path).read_text(encoding="utf-8"), block, body)
+    except (docs.MarkerError, FileNotFoundError) as error:
+        raise TreeError(f"{path}: {error}") from error
+
+
+def obsolete(root: Path, wanted: Mapping[str, str]) -> list[str]:
+    """List the generated files of checks and kinds that are no more."""
+    found = [*root.glob(f"{PAGES}/*.md"), *root.glob(f"{crd.FOLDER}/*.yaml")]
+    return sorted({str(path.relative_to(root)) for path in found} - wanted.keys())
+
+
+def differences(root: Path, wanted: Mapping[str, str]) -> Iterator[str]:
+    """Compare the files on disk with what they must hold.
+
+    Args:
+        root: The repository's root.
+        wanted: From path to content, such as `outputs` gives.
+
+    Yields:
+        For each stale file a unified diff; obsolete ones count as stale.
+    """
+    for path, text in {**wanted, **dict.fromkeys(obsolete(root, wanted), "")}.items():
+        file = root / path
+        there = file.read_text(encoding="utf-8") if file.exists() else ""
+        if there != text:
+            lines = difflib.unified_diff(
+                there.splitlines(), text.splitlines(), path, f"{path} (generated)", lineterm=""
+            )
+            yield "\n".join(lines)
+
+
+def write(root: Path, wanted: Mapping[str, str]) -> list[str]:
+    """Write what is stale and remove what is obsolete.
+
+    Args:
+        root: The repository's root.
+        wanted: From path to content, such as `outputs` gives.
+
+    Returns:
+        The paths that changed.
+    """
+    gone = obsolete(root, wanted)
+    for path in gone:
+        (root / path).unlink()
+    changed = []
+    for path, text in wanted.items():
+        file = root / path
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            changed.append(path)
+    return [*gone, *changed]
