@@ -34,6 +34,7 @@ _SERIOUS_PAUSE = seconds(40)
         "NodeCNINotReady": join.back(join.component),
         "PodFrequentRestarts": join.itself,
         "PodInitContainerStuck": join.itself,
+        "PodNotReady": join.itself,
         "ServiceNoReadyEndpoints": join.selected_pods,
         "StatefulSetRolloutStuck": join.same_owner,
         "WorkloadUnavailable": join.same_owner,

@@ -41,8 +41,8 @@ _NOT_SCALING_UP = "NotTriggerScaleUp"
             "kubectl describe nodes | grep -E '^(Name|Taints|Unschedulable)|Allocated resources' -A 8",
         ),
         Step(
-            "Insufficient resources: lower the requests or add nodes. Taints: mend the node, or tolerate them. Affinity: "
-            "correct it, or label a node. Claims: see why they are not bound.",
+            "Insufficient resources: lower the requests or add nodes. Taints: mend the node or tolerate them. "
+            "Affinity: correct it, or label a node. Claims: see why they are not bound.",
             "kubectl -n {namespace} get pod {name} -o yaml; kubectl -n {namespace} get pvc",
         ),
     ),
