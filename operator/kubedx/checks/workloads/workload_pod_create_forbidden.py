@@ -23,7 +23,7 @@ class WorkloadPodCreateForbiddenSettings(Settings, frozen=True, rename="camel"):
 
 @check(
     title="Admission refuses the pods of a workload",
-    message="{missing} pods of {kind} {name} are missing; admission refuses them: {why}",
+    message="Pods of {kind} {name} are missing ({missing}); admission refuses them: {why}",
     severity=Severity.CRITICAL,
     layer=6,
     raise_after=minutes(1),
