@@ -47,12 +47,12 @@ class Helm:
 
     def render(self, values: Values, *more: str) -> list[Object]:
         """The objects that the release `kubedx` in the namespace `observing` has, the image being named."""
-        return objects(self._rendered(json.dumps({**IMAGE, **values}), *more))
+        return self._rendered(json.dumps({**IMAGE, **values}), *more)
 
-    def _render(self, values: str, *more: str) -> str:
+    def _render(self, values: str, *more: str) -> list[Object]:
         run = self.run("template", "kubedx", str(CHART), "--namespace=observing", *more, values=json.loads(values))
         assert run.returncode == 0, run.stderr
-        return run.stdout
+        return objects(run.stdout)
 
     def refusal(self, values: Values) -> str:
         """What helm says when it does not render these values, the image being named."""
@@ -63,7 +63,7 @@ class Helm:
 
 def objects(text: str) -> list[Object]:
     """The objects of a YAML text, in order."""
-    return [found for found in yaml.safe_load_all(text) if found]
+    return [found for found in yaml.load_all(text, yaml.CSafeLoader) if found]
 
 
 def of_kind(found: list[Object], kind: str) -> list[Object]:

@@ -11,6 +11,7 @@ import yaml
 
 from kubedx.checks import registry
 from kubedx.generate.alerts import ALERTS, BLINDNESS, CHECK_PAGE
+from kubedx.report.metrics import Facts, FactsCollector
 from tests.chart.helm import CHART, ROOT, Helm, only
 
 RULES = CHART / "files" / "alerts.yaml"
@@ -33,8 +34,8 @@ HEALTHY = {
     **_both("kubedx_watch_synced", 'kind="Pod"', "1x60"),
     **_both("kubedx_watch_last_event_timestamp_seconds", 'kind="Node"', "0+60x60"),
     **_both("kubedx_watch_last_event_timestamp_seconds", 'kind="Pod"', "0+60x60"),
-    **_both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="Evaluated"', "0+5x60"),
-    **_both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="Failed"', "0x60"),
+    **_both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="evaluated"', "0+5x60"),
+    **_both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="failed"', "0x60"),
     **_both("kubedx_dropped_total", 'what="diagnoses"', "0x60"),
     **_both("kubedx_writes_total", 'result="ok"', "0+2x60"),
     **_both("kubedx_writes_total", 'result="409"', "0+1x60"),
@@ -133,15 +134,15 @@ STORIES = {
         {40: {"KubedxInputsMissing": 1}},
     ),
     "a check fails for the first time": Story(
-        _both("kubedx_check_evaluations_total", 'check="PodOOMKilled",outcome="Failed"', "_x4 1x55"),
+        _both("kubedx_check_evaluations_total", 'check="PodOOMKilled",outcome="failed"', "_x4 1x55"),
         {4: {}, 11: {"KubedxCheckFailing": 1}, 30: {}},
     ),
     "a check fails again and again": Story(
-        _both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="Failed"', "0x5 1+1x54"),
+        _both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="failed"', "0x5 1+1x54"),
         {5: {}, 12: {"KubedxCheckFailing": 1}, 60: {"KubedxCheckFailing": 1}},
     ),
     "the operator restarts after a check had failed": Story(
-        _both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="Failed"', "3x30 0x30"),
+        _both("kubedx_check_evaluations_total", 'check="NodeNotReady",outcome="failed"', "3x30 0x30"),
         {29: {}, 31: {}, 40: {}},
     ),
     "the right to write is taken away": Story(
@@ -191,6 +192,16 @@ def test_exactly_these_alerts_fire(promtool: Path, tmp_path: Path, story: Story)
     ]
 
     _test(promtool, tmp_path, {"input_series": _series(story), "promql_expr_test": expected})
+
+
+def test_every_metric_that_an_alert_asks_for_is_exported() -> None:
+    families = FactsCollector(Facts).collect()
+    exported = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+
+    for alert in ALERTS:
+        asked = set(re.findall(r"\bkubedx_\w+", alert.expr))
+        assert asked
+        assert asked <= exported, alert.name
 
 
 def test_every_alert_is_seen_to_fire_and_to_be_silent() -> None:

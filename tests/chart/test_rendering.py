@@ -46,7 +46,7 @@ EVERYTHING: Values = {
     "topologySpreadConstraints": [
         {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
     ],
-    "extraArgs": ["--log-level=debug"],
+    "extraArgs": ["--verbose"],
     "extraEnv": [{"name": "TZ", "value": "UTC"}],
     "extraObjects": [
         {
@@ -191,7 +191,7 @@ def test_what_was_chosen_for_the_pods_reaches_them(helm: Helm) -> None:
     assert pod["spec"]["affinity"] == EVERYTHING["affinity"]
     assert pod["spec"]["topologySpreadConstraints"] == EVERYTHING["topologySpreadConstraints"]
     assert pod["spec"]["priorityClassName"] == "system-cluster-critical"
-    assert pod["spec"]["containers"][0]["args"][-1] == "--log-level=debug"
+    assert pod["spec"]["containers"][0]["args"][-1] == "--verbose"
     assert {"name": "TZ", "value": "UTC"} in pod["spec"]["containers"][0]["env"]
     assert pod["metadata"]["labels"]["team"] == "platform"
     assert pod["metadata"]["annotations"]["example.com/note"] == "yes"

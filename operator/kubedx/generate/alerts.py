@@ -133,7 +133,7 @@ BLINDNESS = (
     ),
     Alert(
         "KubedxCheckFailing",
-        expr=_grew('kubedx_check_evaluations_total{outcome="Failed"}', "15m"),
+        expr=_grew('kubedx_check_evaluations_total{outcome="failed"}', "15m"),
         wait="5m",
         severity="warning",
         summary="The check {{ $labels.check }} fails",
