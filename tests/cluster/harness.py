@@ -11,6 +11,7 @@ away, so a run that was killed is tidied up by the next one. A kept cluster (the
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -453,6 +454,7 @@ def _programs(runtime: str) -> dict[str, Path]:
     return {"kind": build.ensure("kind") / "kind"}
 
 
+@functools.cache  # finding the folder asks Go for its version, which takes longer than most of what is run
 def _program(program: str) -> Path:
     return build.ensure("kubernetes") / program
 
