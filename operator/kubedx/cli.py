@@ -268,6 +268,4 @@ def new_check(*, id_: str, area: str, kind: str) -> None:
         fail(Exit.USAGE, str(error))
     for path in files:
         click.echo(f"wrote {path}")
-    click.echo(
-        f"Say something wherever '{scaffold.FILL_IN}' stands (docs/writing-checks.md). Then: make lint test-unit generate"
-    )
+    click.echo(f"Write something where '{scaffold.FILL_IN}' stands (docs/writing-checks.md), then: make lint test")

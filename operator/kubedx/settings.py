@@ -28,15 +28,10 @@ from kubedx.api.policy import (
     SuppressionPolicy,
 )
 from kubedx.core import inputs
-from kubedx.core.check import Check
+from kubedx.core.check import CLEAR_AFTER, LONGEST_HOLD, RAISE_AFTER, Check
 from kubedx.core.finding import Ref, Severity
 from kubedx.kube.text import clean, cut
 
-LONGEST_HOLD = timedelta(days=7)
-"""The longest time that a setting may hold something back; more is a slip of the finger."""
-
-RAISE_AFTER, CLEAR_AFTER = "raiseAfter", "clearAfter"
-"""The settings that every check has."""
 _HOLDS = (RAISE_AFTER, CLEAR_AFTER)
 
 MOST_SUPPRESSIONS = 100

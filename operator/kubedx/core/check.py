@@ -23,6 +23,12 @@ Answer = Iterator[Finding | Unknown]
 SECTIONS = ("Meaning", "Impact", "Diagnosis", "Mitigation", "Limitations", "References")
 """What the docstring of each check tells, in this order."""
 
+LONGEST_HOLD = timedelta(days=7)
+"""The longest time that a setting may hold something back; more is a slip of the finger."""
+
+RAISE_AFTER, CLEAR_AFTER = "raiseAfter", "clearAfter"
+"""The settings that every check has."""
+
 _SPELLINGS = {
     "api": "API",
     "cidr": "CIDR",

@@ -9,12 +9,10 @@ from textwrap import indent
 import msgspec
 import yaml
 
-from kubedx.api.policy import NAME
-from kubedx.core.check import Check, Registry
+from kubedx.core.check import CLEAR_AFTER, LONGEST_HOLD, RAISE_AFTER, Check, Registry
 from kubedx.core.join import Join
 from kubedx.kube.duration import show
 from kubedx.kube.meta import View
-from kubedx.settings import CLEAR_AFTER, LONGEST_HOLD, RAISE_AFTER
 
 AFTER_STEPS = ("Limitations", "References")
 """The sections of the docstring that stand below what follows from the declaration."""
@@ -294,14 +292,14 @@ def _reads(found: Page) -> Iterator[str]:
     yield "\n".join(kinds) or "Nothing of its own."
     yield (
         "What it needs and may not read makes it Skipped, which "
-        f"`kubectl get diagnosispolicy {NAME} -o yaml` shows with what is missing."
+        "`kubectl get diagnosispolicy cluster -o yaml` shows with what is missing."
     )
 
 
 def _configuration(found: Page) -> Iterator[str]:
     yield "## Settings"
     yield "\n".join(f"- `{one.name}`: {one.default} ({one.bounds}). {one.description}" for one in found.settings)
-    yield f"In `kubectl edit diagnosispolicy {NAME}`, here with the defaults:"
+    yield "In `kubectl edit diagnosispolicy cluster`, here with the defaults:"
     values = {one.name: int(one.default) if one.default.isdecimal() else one.default for one in found.settings}
     configured = {"enabled": found.profile != "Advice", "settings": values}
     yield _yaml({"spec": {"checks": {found.id: configured}}})
