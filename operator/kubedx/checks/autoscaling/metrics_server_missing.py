@@ -10,7 +10,7 @@ from kubedx.kube.views import APIService, HorizontalPodAutoscaler
 
 @check(
     title="No metrics server, but autoscalers need it",
-    message="Nothing serves {name}, which {count} autoscalers need for CPU or memory, for example {example}",
+    message="Nothing serves {name}; autoscalers that need it for CPU or memory: {count}, for example {example}",
     layer=3,
     raise_after=minutes(2),
     explains={"HPAFailedGetResourceMetric": join.cluster.where(cause="not served")},

@@ -32,7 +32,7 @@ class NamespaceStuckTerminatingSettings(Settings, frozen=True, rename="camel"):
 
 @check(
     title="A deleted namespace does not go away",
-    message="The namespace {name} was deleted at {deleted} and is still there. {why}",
+    message="The namespace {name} was deleted at {deleted} and is still there: {why}",
     layer=9,
     raise_after=minutes(10),
     clear_after=minutes(0),
@@ -88,13 +88,13 @@ def namespace_stuck_terminating(namespace: Namespace, settings: NamespaceStuckTe
     holding = [one for one in namespace.status.conditions if one.status == "True" and one.type in CAUSES]
     foreign = [one for one in (*namespace.spec.finalizers, *namespace.metadata.finalizers) if one != OWN_FINALIZER]
     if holding:
-        cause, why = CAUSES[holding[0].type], ". ".join(one.message.rstrip(". ") for one in holding)
+        cause, why = CAUSES[holding[0].type], "; ".join(one.message.rstrip(". ") for one in holding)
         evidence = tuple(field(namespace, f"status.conditions[{one.type}]", one.reason) for one in holding)
     elif foreign:
-        cause, why = "finalizer", f"It is empty, but has finalizers of its own: {', '.join(foreign)}"
+        cause, why = "finalizer", f"it is empty, but has finalizers of its own: {', '.join(foreign)}"
         evidence = (field(namespace, "finalizers", ", ".join(foreign)),)
     else:
-        cause, why = "unknown", "It does not tell what it waits for; kube-controller-manager may not be working"
+        cause, why = "unknown", "it does not tell what it waits for; kube-controller-manager may not be working"
         evidence = (field(namespace, "status.phase", namespace.status.phase),)
     old = now.older(namespace.deleted, hours(settings.critical_hours))
     yield Finding(

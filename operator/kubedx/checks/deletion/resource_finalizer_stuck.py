@@ -44,7 +44,7 @@ class ResourceFinalizerStuckSettings(Settings, frozen=True, rename="camel"):
 
 @check(
     title="A finalizer keeps a deleted object",
-    message="{kind} {name} was deleted at {deleted}, and {finalizers} keeps it: {why}",
+    message="{kind} {name} was deleted at {deleted} and waits for {finalizers}: {why}",
     layer=3,
     raise_after=minutes(10),
     clear_after=minutes(0),
@@ -101,8 +101,9 @@ def resource_finalizer_stuck(subject: Object, settings: ResourceFinalizerStuckSe
     still_running = isinstance(subject, Pod) and subject.metadata.deletion_grace_period_seconds != 0
     if not subject.deleted or not found or still_running:
         return
+    blamed = next((one for one in found if one not in BY_DESIGN), "")
     severity = Severity.WARNING
-    if all(one in BY_DESIGN for one in found):
+    if not blamed:
         severity = Severity.INFO
     elif now.older(subject.deleted, hours(settings.critical_hours)):
         severity = Severity.CRITICAL
@@ -113,5 +114,5 @@ def resource_finalizer_stuck(subject: Object, settings: ResourceFinalizerStuckSe
         evidence=(field(subject, "metadata.finalizers", ", ".join(found), subject.deleted),),
         deleted=subject.deleted,
         finalizers=", ".join(found),
-        why=next((KEEPERS[one] for one in found if one in KEEPERS), "its controller has not finished, or is gone"),
+        why=KEEPERS.get(blamed or found[0], "its controller has not finished, or is gone"),
     )
