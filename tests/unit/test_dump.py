@@ -17,10 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import msgspec
 import pytest
 import yaml
 
-from kubedx.watch.dump import Buffer, Dump, DumpError, read
+from kubedx.watch.dump import Dump, DumpError, read
 
 POD = {
     "apiVersion": "v1",
@@ -180,6 +181,17 @@ def gzip_twice(raw: bytes) -> bytes:
     return gzip.compress(gzip.compress(raw))
 
 
+def test_a_log_that_is_named_itself_is_read(tmp_path: Path) -> None:
+    (tmp_path / "dump.log").write_text(json.dumps(POD))
+    assert names(scan(tmp_path / "dump.log")) == ["web-0"]
+
+
+def test_a_folder_called_like_a_log_is_none(tmp_path: Path) -> None:
+    (tmp_path / "x.log.d").mkdir()
+    (tmp_path / "x.log.d" / "pod.json").write_text(json.dumps(POD))
+    assert names(scan(tmp_path)) == ["web-0"]
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, gzip_twice])
 def test_reads_compressed_files_whatever_their_name(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     (tmp_path / "x").write_bytes(pack(json.dumps(POD).encode()))
@@ -331,6 +343,7 @@ class TestBadInput:
                 r"malformed Pod: .*metadata\.name",
             ),
             ("n.tar", b"", "truncated"),
+            ("o.zip", b"PK\x03\x04rest", "unpack it first"),
         ],
     )
     def test_an_unreadable_file_is_named_and_the_rest_is_read(
@@ -354,7 +367,7 @@ class TestBadInput:
     def test_what_decode_refuses_is_named_with_its_object(self, tmp_path: Path) -> None:
         (tmp_path / "x").write_text(json.dumps(pod("a", "a")) + "\n" + json.dumps(pod("b", "b")))
 
-        def refuse(_a: str, _k: str, raw: Buffer) -> str:
+        def refuse(_a: str, _k: str, raw: bytes | msgspec.Raw) -> str:
             if b'"a"' in bytes(raw):
                 raise ValueError("spec is no map")
             return "kept"
@@ -413,7 +426,8 @@ class TestYaml:
         ("text", "value"),
         [
             ("yes", True), ("Off", False), ("~", None), ("null", None), ("", None), ("'yes'", "yes"), ("y", "y"),
-            ("12", 12), ("-7", -7), ("0x1F", 31), ("1.5", 1.5), ("1e3", 1000.0), ("1.2.3", "1.2.3"), ('"12"', "12"),
+            ("12", 12), ("-7", -7), ("0x1F", 31), ("0644", 420), ("1.5", 1.5), ("1e3", 1000.0),
+            ("1.2.3", "1.2.3"), ('"12"', "12"),
             ("2026-01-01", "2026-01-01"), ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), ("10m", "10m"),
             ("12:30:45", "12:30:45"), ("=", "="), ("12345678901234567890", "12345678901234567890"),
             ("|\n  a\n  b", "a\nb\n"),

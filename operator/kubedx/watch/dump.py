@@ -36,7 +36,7 @@ Wanted = Callable[[str, str], bool]
 Buffer = bytes | mmap.mmap | msgspec.Raw
 Content = bytes | mmap.mmap
 
-Decode = Callable[[str, str, Buffer], T]
+Decode = Callable[[str, str, bytes | msgspec.Raw], T]
 """Takes the apiVersion, the kind and the object as JSON; makes of it what is kept. A ValueError leaves the object out
 and is reported."""
 
@@ -59,8 +59,9 @@ _ITEM_LEVEL = 3
 """So many containers are open around an item: the root, the document, the list."""
 
 _JSON = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\]\"\d])")
-_LOG = re.compile(r"\.log(\.|$)|(^|[/!])logs\.txt(\.|$)")
-_YAML_NAME = re.compile(r"\.ya?ml(\.|$)")
+_LOG = re.compile(r"(\.log|(^|[/!])logs\.txt)(\.[^/!]*)?$")
+_YAML_NAME = re.compile(r"\.ya?ml(\.[^/!]*)?$")
+_OTHER_PACKING = re.compile(r"\.(zip|7z|zst|rar)$")
 _OBJECT_KEY = re.compile(rb"(?m)^(?:- )?[\"']?(?:apiVersion|kind)[\"']?[ \t]*:|\A\s*[\[{]")
 _YAML_MARK = re.compile(rb"(?m)^---(?=[ \t\r\n]|\Z)")
 _YAML_HEAD = re.compile(rb"(?m)^(?P<key>apiVersion|kind):[ \t]+(?P<value>[\w./-]+)[ \t]*\r?$")
@@ -74,6 +75,7 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), False),
 }
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17}|0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20})")
+_OCTAL = re.compile(r"[-+]?0[0-7]{1,20}")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]{1,3})?")
 
 _SECRETS = frozenset({"Secret", "SecretList"})
@@ -156,7 +158,7 @@ def read(path: str, wanted: Wanted, decode: Decode[T]) -> Dump[T]:
     Raises:
         DumpError: There is nothing at `path`, or it holds no Kubernetes object.
     """
-    reader = _Reader(wanted, decode)
+    reader = _Reader(path, wanted, decode)
     if path == "-":
         reader.stream("standard input", sys.stdin.buffer)
     else:
@@ -314,7 +316,8 @@ class _Kept(Generic[T]):
 class _Reader(Generic[T]):
     """Collects what the files of one dump hold."""
 
-    def __init__(self, wanted: Wanted, decode: Decode[T]) -> None:
+    def __init__(self, path: str, wanted: Wanted, decode: Decode[T]) -> None:
+        self._path = path
         self._wanted = wanted
         self._decode = decode
         self._kept: dict[tuple[str, str, str, str], _Kept[T]] = {}
@@ -387,8 +390,10 @@ class _Reader(Generic[T]):
     def _plain(self, source: str, file: IO[bytes]) -> None:
         content = _content(file)
         before = len(self._problems)
-        if _LOG.search(source):
+        if source != self._path and _LOG.search(source):
             found = False  # Whoever runs a pod chooses what its log says, objects included.
+        elif _OTHER_PACKING.search(source):
+            raise ValueError("is packed in a way that is not read here; unpack it first")
         elif _JSON.match(content):
             found = self._json(source, content)
         else:
@@ -498,7 +503,7 @@ class _Reader(Generic[T]):
             if not _newer(name.resource_version, before.version):
                 return
         try:
-            value = self._decode(head.api_version, head.kind, raw)
+            value = self._decode(head.api_version, head.kind, raw[:] if isinstance(raw, mmap.mmap) else raw)
         except (ValueError, msgspec.MsgspecError, RecursionError) as error:
             where = f"{name.namespace}/{name.name}" if name.namespace else name.name
             self.problem(source, f"holds an unreadable {head.kind} {where}: {error}")
@@ -647,6 +652,8 @@ def _scalar(text: str) -> str | float | bool | None:
     """A plain YAML 1.1 scalar as sigs.k8s.io/yaml reads it; dates stay text."""
     if text in _WORDS:
         return _WORDS[text]
+    if _OCTAL.fullmatch(text):
+        return int(text, 8)
     if _INTEGER.fullmatch(text):
         return int(text, 0)
     if _FLOAT.fullmatch(text):
