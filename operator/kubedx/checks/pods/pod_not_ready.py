@@ -92,7 +92,7 @@ def _what_is_missing(pod: Pod, ready: Condition) -> str:
     gates = sorted(set(_GATE.findall(ready.message)))
     if gates:
         return f"these readiness gates are not set: {', '.join(gates)}"
-    return "its containers are ready, but it was marked when its node stopped reporting"
+    return "its containers are ready, but it was marked as not ready when its node stopped reporting"
 
 
 def _is_of_finished_job(pod: Pod, jobs: Lookup[Job] | None) -> bool:

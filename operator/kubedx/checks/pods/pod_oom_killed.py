@@ -1,9 +1,11 @@
 """PodOOMKilled."""
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
 
+from kubedx.checks._support.pods import containers_unready_since
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -85,7 +87,7 @@ def pod_oom_killed(pod: Pod, settings: PodOOMKilledSettings, now: Now) -> Answer
         at = kills[0].finished_at
         yield Finding(
             pod,
-            since=at,
+            since=_began(pod, container, at),
             severity=Severity.CRITICAL if again else Severity.WARNING,
             evidence=(field(pod, f"status.containerStatuses[{container.name}]", "OOMKilled, exit code 137", at),),
             container=container.name,
@@ -99,6 +101,12 @@ def _kills(container: ContainerStatus) -> tuple[Terminated, ...]:
     """The newest runs that ended so, the newest first."""
     runs = (container.state.terminated, container.last_state.terminated)
     return tuple(run for run in runs if run and run.reason == "OOMKilled")
+
+
+def _began(pod: Pod, container: ContainerStatus, killed: datetime | None) -> datetime | None:
+    """Since when it goes on: for a container that was not ready between its kills, since the first of them."""
+    unready = None if container.ready else containers_unready_since(pod)
+    return min(unready, killed) if unready and killed else killed
 
 
 def _limit(pod: Pod, name: str) -> str:

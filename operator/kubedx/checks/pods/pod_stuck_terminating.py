@@ -24,7 +24,7 @@ _FAILURES = ("FailedKillPod", "FailedPreStopHook")
     events=_FAILURES,
     explains={
         "NamespaceStuckTerminating": join.same_namespace,
-        "PVCStuckTerminating": join.back(join.claim),
+        "PVCStuckTerminating": join.claim,  # Not back(): whichever was deleted first, the pod holds the claim.
         "StatefulSetRolloutStuck": join.same_owner,
         "VolumeMultiAttach": join.back(join.itself),
     },
