@@ -233,8 +233,8 @@ def generate(*, only_check: bool) -> None:
         wanted = tree.outputs(known, FactsCollector(Facts).collect(), root)
     except tree.TreeError as error:
         fail(Exit.USAGE, str(error))
-    for id_, causes in known.unmet.items():
-        click.echo(f"No check has the id {id_} yet, which {', '.join(causes)} may explain.")
+    if known.unmet:
+        click.echo(f"Relations wait for checks that do not exist yet: {', '.join(known.unmet)}.")
     if only_check:
         stale = list(tree.differences(root, wanted))
         for difference in stale:

@@ -45,7 +45,6 @@ class Relation(_Data, frozen=True):
     check: str
     join: str
     description: str
-    exists: bool = True
 
 
 class Instruction(_Data, frozen=True):
@@ -164,8 +163,8 @@ def page(check: Check, registry: Registry) -> Page:
         message=check.message,
         documentation=documentation,
         steps=tuple(Instruction(step.text, step.command, step.danger) for step in check.steps),
-        explains=tuple(_relation(id_, join, registry) for id_, join in sorted(check.explains.items())),
-        explained_by=tuple(_relation(one.id, join, registry) for one, join in registry.causes.get(check.id, ())),
+        explains=tuple(_relation(id_, join) for id_, join in sorted(check.explains.items()) if id_ in registry.by_id),
+        explained_by=tuple(_relation(one.id, join) for one, join in registry.causes.get(check.id, ())),
         inputs=tuple(_input(view, check) for view in registry.kinds(check)),
         events=check.events,
         needs_history=any(one.role == "history" for one in check.inputs),
@@ -179,14 +178,14 @@ def _subjects(check: Check) -> tuple[str, ...]:
     return tuple(view.resource.kind for view in check.subjects) or ("the cluster as a whole",)
 
 
-def _relation(other: str, join: Join, registry: Registry) -> Relation:
+def _relation(other: str, join: Join) -> Relation:
     sentence = join.description
     if join.narrowing:
         narrowed = " and ".join(f"`{name}` is `{value}`" for name, value in join.narrowing.items())
         sentence += f" Only where the symptom's {narrowed}."
     if join.is_back:
         sentence += " Only if the cause began first."
-    return Relation(other, join.name, sentence, other in registry.by_id)
+    return Relation(other, join.name, sentence)
 
 
 def _input(view: type[View], check: Check) -> Input:
@@ -274,8 +273,7 @@ def _relations(found: Page) -> Iterator[str]:
 def _related(relations: Iterable[Relation]) -> str:
     by_sentence: dict[str, list[str]] = {}
     for one in relations:
-        link = f"[{one.check}]({one.check}.md)" if one.exists else f"{one.check} (no check yet)"
-        by_sentence.setdefault(one.description, []).append(link)
+        by_sentence.setdefault(one.description, []).append(f"[{one.check}]({one.check}.md)")
     return "\n".join(f"- {', '.join(links)}: {sentence}" for sentence, links in by_sentence.items())
 
 

@@ -4,7 +4,6 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from prometheus_client import Metric
@@ -73,25 +72,22 @@ def outputs(registry: Registry, families: Iterable[Metric], root: Path) -> dict[
         alerts.PAGE: alerts.page(),
         "docs/metrics.md": docs.metrics(families),
         f"{PAGES}/index.md": docs.index(registry),
-        **{f"{PAGES}/{one.id}.md": docs.check_page(one, registry, _example(one, root)) for one in registry},
+        **{f"{PAGES}/{one.id}.md": docs.check_page(one, registry, _case(one, root)[1]) for one in registry},
         "docs/writing-checks.md": _filled(root, "docs/writing-checks.md", "examples", _examples(registry, root)),
         "README.md": _filled(root, "README.md", "checks", docs.summary(registry)),
     }
 
 
-def _case(id_: str, root: Path) -> Path:
-    found = sorted((root / CASES / id_).glob("fires.*.yaml"))
-    if not found:
-        raise TreeError(f"{id_} has no case {CASES}/{id_}/fires.*.yaml, whose message its page would show. Write one.")
-    return found[0]
-
-
-def _example(check: Check, root: Path) -> Mapping[str, str]:
-    path = _case(check.id, root)
-    expected: list[dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8")).get("expect") or []
-    if not expected:
-        raise TreeError(f"{path.relative_to(root)} expects nothing, but a case that fires must. Write what it expects.")
-    return expected[0]
+def _case(check: Check, root: Path) -> tuple[Path, Mapping[str, str]]:
+    """Find the case to show, and its first finding: one of the check's own severity where there is one."""
+    folder = f"{CASES}/{check.id}"
+    shown: list[tuple[Path, Mapping[str, str]]] = []
+    for path in sorted((root / folder).glob("fires.*.yaml")):
+        expected: list[dict[str, str]] = yaml.safe_load(path.read_text(encoding="utf-8")).get("expect") or []
+        shown += [(path, one) for one in expected]
+    if not shown:
+        raise TreeError(f"{check.id} has no case {folder}/fires.*.yaml that expects a finding for its page to show")
+    return next((found for found in shown if found[1].get("severity") == check.severity.text), shown[0])
 
 
 def _examples(registry: Registry, root: Path) -> str:
@@ -99,7 +95,7 @@ def _examples(registry: Registry, root: Path) -> str:
 
 
 def _source(heading: str, check: Check, root: Path) -> tuple[str, str, str, str]:
-    module, case = root / f"operator/{check.module.replace('.', '/')}.py", _case(check.id, root)
+    module, (case, _) = root / f"operator/{check.module.replace('.', '/')}.py", _case(check, root)
     name = str(case.relative_to(root))
     return f"{heading}: {check.id}", module.read_text(encoding="utf-8"), name, case.read_text(encoding="utf-8")
 
