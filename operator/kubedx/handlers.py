@@ -12,7 +12,7 @@ import itertools
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -194,10 +194,12 @@ class KopfThread:
                 stop_flag=over,
             )
 
-    async def _look(self, session: Any) -> set[str]:  # noqa: ANN401 -- see MakeSession
+    async def _look(self, session: Any, watched: Collection[str] = ()) -> set[str]:  # noqa: ANN401 -- see MakeSession
         """Find which of our kinds can be listed, and report what vanished while nobody watched."""
-        readable = set()
+        readable = set(watched)
         for kind, resource in KINDS.items():
+            if kind in watched and not self._unseen[kind]:
+                continue
             async with session.get(self._server + resource.path, headers={"Accept": _METADATA_ONLY}) as answer:
                 if answer.status == HTTPStatus.OK:
                     items = (await answer.json(content_type=None)).get("items") or []
@@ -216,7 +218,7 @@ class KopfThread:
         while readable != set(KINDS) or any(self._unseen.values()):
             await asyncio.sleep(ABSENT_RETRY)
             try:
-                found = await self._look(session)
+                found = await self._look(session, readable)
             except Exception as error:  # noqa: BLE001 -- the next look may succeed
                 logger.debug("Could not look for our kinds: %s", error)
                 continue

@@ -155,6 +155,11 @@ class Login:
         """The base URL of the API server."""
         return self._current.server
 
+    @property
+    def current(self) -> Credentials:
+        """The credentials as they were last read."""
+        return self._current
+
     async def credentials(self) -> Credentials:
         """The credentials to use now, read again if that is due."""
         if time.monotonic() < self._due:
@@ -453,7 +458,7 @@ class Api:
             The session. Whoever asked for it closes it. It keeps its TLS context: where the CA or the client
             certificate changes, a guarded session fails and is to be replaced.
         """
-        now = self._login._current  # noqa: SLF001 -- the two are one unit
+        now = self._login.current
         middlewares = [_authorized(self._login)]
         if watch_guard:
             middlewares.insert(0, _guarded(self._login, now))
