@@ -4,7 +4,17 @@ import pytest
 
 from kubedx.checks._support.scheduling import ClosedNode, misfit
 from kubedx.kube.meta import ObjectMeta
-from kubedx.kube.views import Pod, PodSpec, Taint, Toleration
+from kubedx.kube.selectors import Requirement
+from kubedx.kube.views import (
+    Affinity,
+    NodeAffinity,
+    NodeSelector,
+    NodeSelectorTerm,
+    Pod,
+    PodSpec,
+    Taint,
+    Toleration,
+)
 from tests.checks.cases import HERE, load, run
 
 HELPLESS = " preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling."
@@ -70,6 +80,26 @@ def test_a_node_in_trouble_excludes_the_pods_that_may_run_there() -> None:
     assert LOST.excludes(pod({}))
     assert LOST.excludes(pod({"pool": "a"}))
     assert not LOST.excludes(pod({"pool": "b"}))
+
+
+def demanding(**term: tuple[Requirement, ...]) -> Pod:
+    terms = NodeSelector(node_selector_terms=(NodeSelectorTerm(**term),))
+    demand = NodeAffinity(required_during_scheduling_ignored_during_execution=terms)
+    return Pod(metadata=ObjectMeta(name="p"), spec=PodSpec(affinity=Affinity(node_affinity=demand)))
+
+
+def test_a_node_in_trouble_excludes_no_pod_that_demands_another() -> None:
+    assert LOST.excludes(demanding(match_expressions=(Requirement(key="pool", operator="In", values=("a", "b")),)))
+    assert not LOST.excludes(demanding(match_expressions=(Requirement(key="pool", operator="NotIn", values=("a",)),)))
+
+
+def test_a_pod_of_a_daemon_set_is_excluded_by_its_own_node_only() -> None:
+    assert LOST.excludes(demanding(match_fields=(Requirement(key="metadata.name", operator="In", values=("n",)),)))
+    assert not LOST.excludes(demanding(match_fields=(Requirement(key="metadata.name", operator="In", values=("m",)),)))
+
+
+def test_a_term_without_a_demand_selects_no_node() -> None:
+    assert not LOST.excludes(demanding())
 
 
 def test_a_pod_that_tolerates_the_trouble_is_not_excluded() -> None:

@@ -3,10 +3,11 @@
 Paths, field names and defaults: `staging/src/k8s.io/api` of Kubernetes 1.30 to 1.36.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from kubedx.kube.meta import EMPTY, Condition, Resource, Struct, Time, View, find
-from kubedx.kube.selectors import LabelSelector
+from kubedx.kube.selectors import LabelSelector, Requirement
 from kubedx.kube.text import Text
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
@@ -113,6 +114,39 @@ class Container(Struct, frozen=True):
     resources: Resources = Resources()
 
 
+class NodeSelectorTerm(Struct, frozen=True):
+    """Requirements on a node's labels and name, all of which must be met; one without any selects nothing."""
+
+    match_expressions: tuple[Requirement, ...] = ()
+    match_fields: tuple[Requirement, ...] = ()
+
+    def matches(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Whether a node of that name and with these labels is selected."""
+        if not self.match_expressions and not self.match_fields:
+            return False
+        return all(one.matches(labels) for one in self.match_expressions) and all(
+            one.matches({"metadata.name": name}) for one in self.match_fields
+        )
+
+
+class NodeSelector(Struct, frozen=True):
+    """Terms of which one must select the node."""
+
+    node_selector_terms: tuple[NodeSelectorTerm, ...] = ()
+
+
+class NodeAffinity(Struct, frozen=True):
+    """The part of a pod's node affinity that is a demand and no wish."""
+
+    required_during_scheduling_ignored_during_execution: NodeSelector | None = None
+
+
+class Affinity(Struct, frozen=True):
+    """The part of a pod's affinity that checks read."""
+
+    node_affinity: NodeAffinity | None = None
+
+
 class PodSpec(Struct, frozen=True):
     """The part of a Pod's spec that checks read."""
 
@@ -122,8 +156,20 @@ class PodSpec(Struct, frozen=True):
     volumes: tuple[Volume, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
     node_selector: dict[str, str] = {}
+    affinity: Affinity | None = None
     restart_policy: str = "Always"
     termination_grace_period_seconds: int | None = None
+
+    def wants(self, node: str, labels: Mapping[str, str]) -> bool:
+        """Whether node selector and required node affinity allow the node.
+
+        From `k8s.io/component-helpers/scheduling/corev1/nodeaffinity`; the operators Gt and Lt match nothing here.
+        """
+        if not labels.items() >= self.node_selector.items():
+            return False
+        affinity = self.affinity and self.affinity.node_affinity
+        required = affinity and affinity.required_during_scheduling_ignored_during_execution
+        return not required or any(term.matches(node, labels) for term in required.node_selector_terms)
 
 
 class Waiting(Struct, frozen=True):

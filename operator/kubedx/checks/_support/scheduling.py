@@ -127,10 +127,10 @@ class ClosedNode:
     taints: tuple[Taint, ...]
 
     def excludes(self, pod: Pod) -> bool:
-        """Whether the pod would be allowed here by its node selector and does not tolerate the node's taints."""
-        if not self.labels.items() >= pod.spec.node_selector.items():
-            return False
-        return any(not any(one.tolerates(taint) for one in pod.spec.tolerations) for taint in self.taints)
+        """Whether the pod wants nodes such as this one, by selector and affinity, and does not tolerate its taints."""
+        return pod.spec.wants(self.name, self.labels) and any(
+            not any(one.tolerates(taint) for one in pod.spec.tolerations) for taint in self.taints
+        )
 
 
 @derived(Node)

@@ -70,9 +70,9 @@ def pod_unschedulable(
     itself.
 
     ## Limitations
-    The scheduler counts only the first reason of each node, so mending one may bring another to light. Of the pod's
-    affinity only its node selector is compared with the nodes that are cordoned or in trouble. While an autoscaler says
-    that it brings a node, nothing is reported for ten minutes. Pods with scheduling gates wait on purpose.
+    The scheduler stops at the first rule that excludes a node, so mending one may bring another to light. While an
+    autoscaler says that it brings a node, nothing is reported for ten minutes. Pods with scheduling gates wait on
+    purpose.
 
     ## References
     - `pkg/scheduler/framework/types.go` (FitError) and `pkg/scheduler/framework/plugins` (ErrReason constants), 1.30 to
