@@ -65,8 +65,10 @@ lint: setup ## Check style, types and layers
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-generate: setup ## Write what follows from the checks: CRDs, chart, manifests, docs
+generate: setup ## Write what follows from the checks: CRDs, chart, docs, and with Go the manifests
 	$(RUN)/kubedx generate
+	@$(MAKE) --no-print-directory go
+	$(RUN)/python -m tests.chart.manifests
 
 demo: setup tools ## Put faults into a real control plane and watch kubedx find them
 	$(RUN)/python examples/demo.py
@@ -77,9 +79,9 @@ demo-down: setup ## End the demo and remove its cluster
 scan-demo: setup ## Diagnose a dump, without a cluster
 	$(RUN)/kubedx scan examples/dump
 
-new-check: setup ## Start a check: make new-check ID=PodStuckSomehow AREA=pods
-	@test -n "$(ID)" -a -n "$(AREA)" || { echo "Usage: make new-check ID=PodStuckSomehow AREA=pods"; exit 2; }
-	$(RUN)/kubedx generate --new-check $(ID) --area $(AREA)
+new-check: setup ## Start a check: make new-check ID=PodStuckSomehow AREA=pods [KIND=Pod]
+	@test -n "$(ID)" -a -n "$(AREA)" || { echo "Usage: make new-check ID=PodStuckSomehow AREA=pods [KIND=Pod]"; exit 2; }
+	@$(RUN)/kubedx new-check "$(ID)" --area "$(AREA)" --kind "$(or $(KIND),Pod)"
 
 image: ## Build the container image with docker, podman or buildah
 	@engine="$$(command -v docker || command -v podman || command -v buildah)" || { \
