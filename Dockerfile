@@ -7,6 +7,7 @@ FROM ${BASE} AS build
 ARG UV_VERSION=0.13.9
 ENV UV_LINK_MODE=copy \
     UV_PYTHON_PREFERENCE=only-system \
+    UV_SYSTEM_CERTS=1 \
     UV_PROJECT_ENVIRONMENT=/opt/kubedx
 RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check "uv==${UV_VERSION}"
 WORKDIR /src
