@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from kubedx.checks._support.pods import status_path
 from kubedx.core.finding import Evidence, field
 from kubedx.core.inputs import Events
 from kubedx.kube.views import ContainerStatus, Pod
@@ -120,8 +121,8 @@ def waiting_pulls(pod: Pod, events: Events | None) -> Iterator[WaitingPull]:
         waiting = container.state.waiting
         if waiting is None or waiting.reason not in PULL_REASONS:
             continue
-        path = f"status.containerStatuses[{container.name}].state.waiting"
-        seen: tuple[Evidence, ...] = (field(pod, path, f"{waiting.reason}: {waiting.message}"),)
+        path = status_path(pod, container)
+        seen: tuple[Evidence, ...] = (field(pod, f"{path}.state.waiting", f"{waiting.reason}: {waiting.message}"),)
         failure = pull_failure(waiting.message)
         if failure is None and events is not None:
             failure, said = _from_events(pod, container.image, events)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from kubedx.core.finding import Severity
 from kubedx.core.inputs import Now, minutes
-from kubedx.kube.views import Pod
+from kubedx.kube.views import ContainerStatus, Pod
 
 SYSTEM_NAMESPACE = "kube-system"
 
@@ -12,6 +12,20 @@ SYSTEM_NAMESPACE = "kube-system"
 def is_system(pod: Pod) -> bool:
     """Whether the pod belongs to the cluster itself, so that its trouble is everybody's."""
     return pod.namespace == SYSTEM_NAMESPACE
+
+
+def status_path(pod: Pod, container: ContainerStatus) -> str:
+    """Give the path of a container's status within its pod, for evidence.
+
+    Args:
+        pod: The pod.
+        container: The status of one of its containers.
+
+    Returns:
+        Such as ``status.initContainerStatuses[migrate]``.
+    """
+    of = "initContainerStatuses" if container in pod.status.init_container_statuses else "containerStatuses"
+    return f"status.{of}[{container.name}]"
 
 
 def containers_unready_since(pod: Pod) -> datetime | None:

@@ -2,7 +2,7 @@
 
 import re
 
-from kubedx.checks._support.pods import containers_unready_since
+from kubedx.checks._support.pods import containers_unready_since, status_path
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -78,7 +78,7 @@ def pod_config_missing(pod: Pod, events: Events | None, now: Now) -> Answer:
     for container in pod.containers:
         waiting = container.state.waiting
         if waiting and waiting.reason == "CreateContainerConfigError":
-            path = f"status.containerStatuses[{container.name}].state.waiting"
+            path = f"{status_path(pod, container)}.state.waiting"
             yield Finding(
                 pod,
                 since=containers_unready_since(pod),

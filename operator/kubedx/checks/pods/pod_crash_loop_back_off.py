@@ -2,7 +2,7 @@
 
 import re
 
-from kubedx.checks._support.pods import containers_unready_since, is_system
+from kubedx.checks._support.pods import containers_unready_since, is_system, status_path
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -89,7 +89,7 @@ def pod_crash_loop_back_off(pod: Pod, now: Now) -> Answer:
         if waiting is None or waiting.reason != "CrashLoopBackOff":
             continue
         if _is_serious(container, now):
-            path = f"status.containerStatuses[{container.name}].state.waiting"
+            path = f"{status_path(pod, container)}.state.waiting"
             yield Finding(
                 pod,
                 since=containers_unready_since(pod),

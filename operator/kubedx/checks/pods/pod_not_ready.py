@@ -92,6 +92,8 @@ def _what_is_missing(pod: Pod, ready: Condition) -> str:
     gates = sorted(set(_GATE.findall(ready.message)))
     if gates:
         return f"these readiness gates are not set: {', '.join(gates)}"
+    if ready.reason:
+        return f"{ready.reason}: {ready.message}"
     return "its containers are ready, but it was marked as not ready when its node stopped reporting"
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kubedx.checks._support.pods import containers_unready_since
+from kubedx.checks._support.pods import containers_unready_since, status_path
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -89,7 +89,7 @@ def pod_oom_killed(pod: Pod, settings: PodOOMKilledSettings, now: Now) -> Answer
             pod,
             since=_began(pod, container, at),
             severity=Severity.CRITICAL if again else Severity.WARNING,
-            evidence=(field(pod, f"status.containerStatuses[{container.name}]", "OOMKilled, exit code 137", at),),
+            evidence=(field(pod, status_path(pod, container), "OOMKilled, exit code 137", at),),
             container=container.name,
             at=at or "an unknown time",
             limit=_limit(pod, container.name),

@@ -90,11 +90,15 @@ def _patience(pod: Pod) -> timedelta:
     return max(_PATIENCE, seconds((pod.metadata.deletion_grace_period_seconds or 0) / 2))
 
 
+def _has_ended(pod: Pod) -> bool:
+    return bool(pod.containers) and all(one.state.terminated for one in pod.containers)
+
+
 def _what_holds(pod: Pod, nodes: Lookup[Node] | None, events: Events | None) -> tuple[str, tuple[Evidence, ...]]:
     finalizers = ", ".join(pod.metadata.finalizers)
-    ended = pod.finished or not pod.spec.node_name or all(one.state.terminated for one in pod.containers)
+    ended = pod.finished or not pod.spec.node_name or _has_ended(pod)
     if finalizers and ended:
-        return f"its containers ended and these finalizers hold it: {finalizers}", ()
+        return f"none of its containers runs and these finalizers hold it: {finalizers}", ()
     name = pod.spec.node_name
     node = nodes.get("", name) if nodes and name else None
     ready = node.condition("Ready") if node else None
