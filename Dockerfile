@@ -15,7 +15,8 @@ COPY pyproject.toml uv.lock README.md LICENSE ./
 # The dependencies first, by the hashes in uv.lock: a change of the code alone does not fetch them again.
 RUN /opt/uv/bin/uv sync --frozen --no-default-groups --no-install-project --no-cache --compile-bytecode
 COPY operator operator
-RUN /opt/uv/bin/uv sync --frozen --no-default-groups --no-editable --no-cache --compile-bytecode
+RUN /opt/uv/bin/uv sync --frozen --no-default-groups --no-editable --no-cache --compile-bytecode \
+    && rm -f /opt/kubedx/.lock
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="kubedx" \
