@@ -39,12 +39,15 @@ class Group:
         check: The check.
         members: The findings that have lasted long enough, the worst first.
         cleared_at: When it cleared, for a cause that still explains its symptoms; None while it is open.
+        is_pending: Whether it has not lasted long enough to be said. It may still be a link in a chain, and as the root
+            of what is said it has proved to be no noise.
     """
 
     identity: Identity
     check: Check
     members: tuple[RawFinding, ...]
     cleared_at: datetime | None = None
+    is_pending: bool = False
 
     @property
     def since(self) -> datetime:
@@ -57,9 +60,10 @@ class Group:
         return max((member.severity for member in self.members), default=Severity.INFO)
 
     @property
-    def rank(self) -> tuple[bool, int, datetime, int, str, Ref]:
+    def rank(self) -> tuple[bool, bool, int, datetime, int, str, Ref]:
         """How groups are preferred as a cause: open ones, then lower layers, earlier, more severe, by id."""
-        return (self.cleared_at is not None, self.check.layer, self.since, -self.severity, *self.identity)
+        is_over = self.cleared_at is not None
+        return (is_over, self.is_pending, self.check.layer, self.since, -self.severity, *self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,14 @@ class Folding:
         root: For each group the group at the beginning of its chain; itself where nothing explains it.
         symptoms: For each root the members that it explains, as (symptom's group, member).
         exact: Whether the keys that joined a folded group to its cause prove the relation.
+        promoted: Pending groups that are the root of something that is said, and so are to be said themselves.
     """
 
     cause: Mapping[Identity, Identity]
     root: Mapping[Identity, Identity]
     symptoms: Mapping[Identity, tuple[tuple[Identity, RawFinding], ...]]
     exact: Mapping[Identity, bool]
+    promoted: frozenset[Identity] = frozenset()
 
     def chain(self, identity: Identity) -> list[str]:
         """The ids of the checks from the root to a group."""
@@ -98,7 +104,7 @@ def fold(groups: Iterable[Group], registry: Registry, now: datetime) -> Folding:
     A group folds when each of its members has a cause in play. Cycles are broken at their best-ranked group.
 
     Args:
-        groups: All groups that are open, and those that cleared within `IN_PLAY`.
+        groups: All groups that are open, those that cleared within `IN_PLAY`, and those that are pending.
         registry: The checks with their relations.
         now: The time.
 
@@ -193,6 +199,8 @@ def _unfold(links: Mapping[Identity, list[_Link]], by_identity: Mapping[Identity
         root[identity] = at
     symptoms: dict[Identity, list[tuple[Identity, RawFinding]]] = defaultdict(list)
     for symptom, causes in links.items():
-        for member, link in zip(by_identity[symptom].members, causes, strict=True):
-            symptoms[root[link.cause]].append((symptom, member))
-    return Folding(cause, root, {identity: tuple(found) for identity, found in symptoms.items()}, exact)
+        if not by_identity[symptom].is_pending:
+            for member, link in zip(by_identity[symptom].members, causes, strict=True):
+                symptoms[root[link.cause]].append((symptom, member))
+    promoted = frozenset(identity for identity in symptoms if by_identity[identity].is_pending)
+    return Folding(cause, root, {identity: tuple(found) for identity, found in symptoms.items()}, exact, promoted)

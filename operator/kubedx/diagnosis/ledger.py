@@ -93,6 +93,10 @@ class _Entry:
     blind_since: datetime | None = None
     root_since: datetime | None = None
     remembered: Remembered | None = None
+    pending: tuple[RawFinding, ...] = ()
+    """Findings that have not lasted long enough, while no other of the group has."""
+    promoted: frozenset[tuple[Ref, Ref]] = frozenset()
+    """Findings that are said early, because something that they cause is said."""
     noticed: dict[tuple[Ref, Ref], datetime] = field(default_factory=dict)
     """For findings without a time of their own, when they were first seen."""
 
@@ -238,6 +242,7 @@ class Ledger:
 
     def _judge(self, entry: _Entry, found: list[RawFinding], now: datetime) -> None:
         raised = self._raised(entry, found, now)
+        entry.pending = () if raised else tuple(sorted(found, key=_worst_first))
         if raised:
             entry.members = raised
             entry.false_since = None
@@ -265,11 +270,12 @@ class Ledger:
             if since is None and not self._one_shot:
                 key = (one.subject, one.member)
                 since = noticed[key] = entry.noticed.get(key) or (entry.first_seen if entry.in_play else now)
-            if since is None or since + wait <= now:
+            if since is None or since + wait <= now or (one.subject, one.member) in entry.promoted:
                 raised.append(one)
             else:
                 self._remind(since + wait, entry.identity)
         entry.noticed = noticed
+        entry.promoted &= {(one.subject, one.member) for one in found}
         return tuple(sorted(raised, key=_worst_first))
 
     def _open(self, entry: _Entry, now: datetime) -> None:
@@ -330,19 +336,22 @@ class Ledger:
     # --- all groups ---
 
     def _fold(self, now: datetime) -> None:
-        groups = [
-            Group(entry.identity, entry.check, entry.members, entry.last_transition if not entry.in_play else None)
-            for entry in self._entries.values()
-            if entry.members
-            and (entry.in_play or (entry.last_transition is not None and now - entry.last_transition < IN_PLAY))
-        ]
+        groups = [group for entry in self._entries.values() if (group := _group(entry, now))]
         self.folding = fold(groups, self._registry, now)
+        for identity in self.folding.promoted:
+            self._promote(self._entries[identity], now)
         for entry in self._entries.values():
             if entry.state is not State.OPEN or entry.identity in self.folding.cause:
                 entry.root_since = None
             elif entry.root_since is None:
                 entry.root_since = now
                 self._remind(now + SETTLE, entry.identity)
+
+    def _promote(self, entry: _Entry, now: datetime) -> None:
+        """Say a cause before its time, as something that it causes is said already: that it is no noise is proved."""
+        entry.promoted = frozenset((one.subject, one.member) for one in entry.pending)
+        entry.members, entry.pending = entry.pending, ()
+        self._open(entry, now)
 
     def _remind(self, at: datetime, identity: Identity) -> None:
         heapq.heappush(self._deadlines, (at, *identity))
@@ -413,6 +422,18 @@ class Ledger:
         chains = {tuple(self.folding.chain(symptom)) for symptom, _ in self.folding.symptoms.get(root, ())}
         longest = min(chains, key=lambda chain: (-len(chain), chain), default=())
         return " → ".join(longest)
+
+
+def _group(entry: _Entry, now: datetime) -> Group | None:
+    """Give what of an entry takes part in folding: what is said, what was said until lately, what is not said yet."""
+    if entry.in_play and entry.members:
+        return Group(entry.identity, entry.check, entry.members)
+    if entry.pending:
+        return Group(entry.identity, entry.check, entry.pending, is_pending=True)
+    over = entry.last_transition
+    if entry.members and over is not None and now - over < IN_PLAY:
+        return Group(entry.identity, entry.check, entry.members, cleared_at=over)
+    return None
 
 
 def _worst_first(finding: RawFinding) -> tuple[int, bool, datetime, Ref, Ref]:

@@ -174,7 +174,8 @@ class Reflector:
                 logger.debug("The watch of %s broke: %s", self._view.resource.plural, error)
                 self._failures += 1
             self.health.restarts[reason] += 1
-            self._judge_staleness()
+            if reason != "timeout":  # A quiet stream says nothing about the server; opening the next one will.
+                self._judge_staleness()
             if self._failures:
                 await asyncio.sleep(self._backoff())
 
