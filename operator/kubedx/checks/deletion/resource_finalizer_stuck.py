@@ -13,6 +13,7 @@ from kubedx.kube.views import PersistentVolumeClaim, Pod
 
 BY_DESIGN = {
     "foregroundDeletion": "the objects that it owns have to go first",
+    "karpenter.sh/termination": "its pods are being moved away",
     "kubernetes.io/pv-protection": "a claim is bound to it",
 }
 """Finalizers that mean waiting for other objects, with what they wait for."""
@@ -88,7 +89,7 @@ def resource_finalizer_stuck(subject: Object, settings: ResourceFinalizerStuckSe
 
     ## Limitations
     Only kinds that kubedx watches are looked at. Pods count when their containers have ended. Waiting that is by
-    design, for dependents or for a bound claim, is information and no warning. Claims that are in use are left to
+    design, for dependents, a bound claim or a drain, is information and no warning. Claims that are in use are left to
     PVCStuckTerminating and the finalizers in a namespace's spec to NamespaceStuckTerminating.
 
     ## References

@@ -20,6 +20,9 @@ class ServiceNoReadyEndpointsSettings(Settings, frozen=True, rename="camel"):
     grace_minutes: Annotated[
         int, Meta(ge=0, le=60, description="Minutes after a Service was created in which it is not judged.")
     ] = 5
+    starting_minutes: Annotated[
+        int, Meta(ge=0, le=60, description="Minutes after a pod was created in which it may start.")
+    ] = 2
     critical_minutes: Annotated[
         int, Meta(ge=1, le=1440, description="Minutes without a ready endpoint after which it is critical.")
     ] = 3
@@ -70,8 +73,8 @@ def service_no_ready_endpoints(
 
     ## Limitations
     Services whose selector selects no pod, or only pods that have no address yet, are not reported here. A
-    Service has no timestamp for it: the time counts from when the last of its pods became not ready, so that a
-    further pod that starts and fails lets it begin anew.
+    Service has no timestamp for it: the time counts from when the last of its pods became not ready, and not while a
+    pod is younger than two minutes. So a further pod that starts and fails lets it begin anew.
 
     ## References
     - `staging/src/k8s.io/api/discovery/v1/types.go`: an endpoint without the condition `ready` counts as ready.
@@ -96,6 +99,8 @@ def service_no_ready_endpoints(
             f"none of its endpoints ({count}) is ready",
             field(found[0], "endpoints.conditions.ready", "false"),
         )
+    if not all(now.older(pod.created, minutes(settings.starting_minutes)) for pod in living):
+        return
     since = max(filter(None, map(_turned, living)), default=None)
     yield Finding(
         service,
