@@ -1,9 +1,13 @@
 """What single objects of the chart promise."""
 
+import json
+
 import pytest
 import yaml
 
-from tests.chart.helm import CHART, IMAGE, Helm, of_kind, only
+from kubedx.checks import registry
+from kubedx.settings import resolve
+from tests.chart.helm import CHART, IMAGE, Helm, Object, of_kind, only
 from tests.chart.test_rendering import EVERYTHING
 
 
@@ -49,6 +53,30 @@ def test_the_operator_is_given_the_defaults_of_the_policy(helm: Helm) -> None:
     assert yaml.safe_load(config["data"]["policy.yaml"]) == EVERYTHING["policy"]
     assert volume == {"name": mount["name"], "configMap": {"name": "kubedx"}}
     assert f"--defaults={mount['mountPath']}/policy.yaml" in pod["containers"][0]["args"]
+
+
+@pytest.mark.parametrize("bound", ["minimum", "maximum", "default"])
+def test_the_operator_follows_every_setting_that_the_chart_takes(helm: Helm, bound: str) -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["policy"]["properties"]["checks"]
+    chosen = {
+        check: {
+            "enabled": True,
+            "severity": "info",
+            "settings": {name: setting[bound] for name, setting in _settings(one).items() if bound in setting},
+        }
+        for check, one in schema["properties"].items()
+    }
+
+    found = of_kind(helm.render({"policy": {**EVERYTHING["policy"], "checks": chosen}}), "ConfigMap")
+    settings = resolve(yaml.safe_load(found[0]["data"]["policy.yaml"]), None, registry())
+
+    assert any(one["settings"] for one in chosen.values())
+    assert settings.problems == ()
+    assert {check.enabled for check in settings.checks.values()} == {True}
+
+
+def _settings(check: Object) -> dict[str, Object]:
+    return check["properties"]["settings"]["properties"]
 
 
 def test_the_operator_is_told_which_further_kinds_to_look_at(helm: Helm) -> None:

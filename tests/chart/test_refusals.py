@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chart.helm import CHART, Helm, Values
+from tests.chart.helm import CHART, IMAGE, Helm, Values
 
 WRONG: dict[str, tuple[Values, list[str]]] = {
     "a misspelt key": ({"replica": 1}, ["'replica'"]),
@@ -65,3 +65,11 @@ def test_without_an_image_it_says_how_to_build_load_and_name_one(helm: Helm) -> 
     assert run.returncode != 0
     for part in ("image.repository is not set", "make image", "kind load docker-image", "--set image.repository="):
         assert part in run.stderr
+
+
+def test_a_cluster_that_is_too_old_is_refused(helm: Helm) -> None:
+    old = helm.run("template", "kubedx", str(CHART), "--kube-version=1.29.14", values=IMAGE)
+    oldest = helm.run("template", "kubedx", str(CHART), "--kube-version=1.30.0", values=IMAGE)
+
+    assert ">=1.30.0" in old.stderr
+    assert oldest.returncode == 0, oldest.stderr

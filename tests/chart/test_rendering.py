@@ -7,7 +7,9 @@ import pytest
 
 from tests.chart.helm import CHART, IMAGE, Helm, Values, objects, of_kind, only
 
-KUBERNETES = "1.36"
+OLDEST, NEWEST = "1.30", "1.36"
+"""The versions of Kubernetes that the chart is for."""
+
 FOREIGN = {"ServiceMonitor", "PrometheusRule"}
 """Kinds of the Prometheus operator, whose schemas Kubernetes does not have."""
 
@@ -99,7 +101,14 @@ def test_every_object_is_valid(helm: Helm, values: Values) -> None:
     assert found
     for one in found:
         if one["kind"] not in FOREIGN:
-            kubernetes_validate.validate(one, KUBERNETES, strict=True)
+            kubernetes_validate.validate(one, NEWEST, strict=True)
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
+def test_the_oldest_version_knows_every_field(helm: Helm, values: Values) -> None:
+    for one in helm.render(values):
+        if one["kind"] not in FOREIGN:
+            kubernetes_validate.validate(one, OLDEST, strict=True)
 
 
 @each_choice
