@@ -1,8 +1,12 @@
 """What the operator may do: list and watch, and write its own two kinds and its Lease. Nothing else."""
 
+import re
+
 import pytest
 
 from kubedx.checks import registry
+from kubedx.generate import rbac
+from kubedx.kube.meta import Resource
 from tests.chart.helm import Helm, Object, of_kind, only
 from tests.chart.test_rendering import EVERYTHING, MATRIX
 
@@ -68,6 +72,12 @@ def test_every_kind_that_a_check_reads_is_in_the_role_and_nothing_else(helm: Hel
 
     assert {(group, resource) for group, resource, _ in rights if group != OWN} == read
     assert {(*kind, verb) for kind in read for verb in ("list", "watch")} <= rights
+
+
+@pytest.mark.parametrize(("group", "plural"), [("", "secrets"), ("", "nodes/proxy"), ("", "*"), ("*", "pods")])
+def test_no_check_can_bring_a_right_that_the_operator_must_not_have(group: str, plural: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(repr(plural))):
+        rbac.render([Resource(group, "v1", plural, "Anything")])
 
 
 def test_further_kinds_for_the_check_of_finalizers_are_added(helm: Helm) -> None:
