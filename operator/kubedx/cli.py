@@ -240,7 +240,8 @@ def generate(*, only_check: bool) -> None:
         for difference in stale:
             click.echo(difference)
         if stale:
-            fail(Exit.FINDINGS, f"{len(stale)} generated files are stale. Run: make generate")
+            what = "1 generated file is" if len(stale) == 1 else f"{len(stale)} generated files are"
+            fail(Exit.FINDINGS, f"{what} stale. Run: make generate")
     else:
         for path in tree.write(root, wanted):
             click.echo(f"wrote {path}")

@@ -78,16 +78,26 @@ def outputs(registry: Registry, families: Iterable[Metric], root: Path) -> dict[
     }
 
 
-def _case(check: Check, root: Path) -> tuple[Path, Mapping[str, str]]:
-    """Find the case to show, and its first finding: one of the check's own severity where there is one."""
-    folder = f"{CASES}/{check.id}"
-    shown: list[tuple[Path, Mapping[str, str]]] = []
-    for path in sorted((root / folder).glob("fires.*.yaml")):
-        expected: list[dict[str, str]] = yaml.safe_load(path.read_text(encoding="utf-8")).get("expect") or []
-        shown += [(path, one) for one in expected]
-    if not shown:
-        raise TreeError(f"{check.id} has no case {folder}/fires.*.yaml that expects a finding for its page to show")
-    return next((found for found in shown if found[1].get("severity") == check.severity.text), shown[0])
+_Case = tuple[Path, Mapping[str, str]]
+"""A case, and one finding that it expects."""
+
+
+def _case(check: Check, root: Path) -> _Case:
+    """Find the case to show, and its finding: one of the check's own severity where there is one."""
+    other: _Case | None = None
+    for found in _firing(check, root):
+        if found[1].get("severity") == check.severity.text:
+            return found
+        other = other or found
+    if other is None:
+        raise TreeError(f"{check.id} has no case {CASES}/{check.id}/fires.*.yaml whose finding its page could show")
+    return other
+
+
+def _firing(check: Check, root: Path) -> Iterator[_Case]:
+    for path in sorted((root / CASES / check.id).glob("fires.*.yaml")):
+        for expected in yaml.safe_load(path.read_text(encoding="utf-8")).get("expect") or ():
+            yield path, expected
 
 
 def _examples(registry: Registry, root: Path) -> str:
