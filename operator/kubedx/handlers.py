@@ -40,6 +40,9 @@ STREAM_LIFE = 290
 EXIT_TIMEOUT = 1.0
 """Seconds that events already read may take when kopf stops."""
 
+LAST_BREATH = 0.1
+"""Seconds that the loop still turns after its sessions were closed: TLS connections end in callbacks."""
+
 WORKERS = 1000
 IDLE_TIMEOUT = 0.5
 """Objects that kopf handles at the same time, and seconds until an idle object makes place for another."""
@@ -159,6 +162,7 @@ class KopfThread:
                 self.state = State.RESTARTING
                 self.restarts += 1
                 await _pause(stopping, next(pauses))
+        await asyncio.sleep(LAST_BREATH)
 
     async def _serve(self, stopping: asyncio.Event) -> None:
         """Wait for our kinds, then run kopf on those that can be read, until something ends it."""
