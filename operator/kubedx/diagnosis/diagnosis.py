@@ -71,11 +71,13 @@ class Suppression:
         reason: The reason that was given.
         until: When it ends; None for never.
         expired: Whether it has ended.
+        field: Where in the policy it stands; empty where it stands in the diagnosis's own spec.
     """
 
     reason: str
     until: datetime | None = None
     expired: bool = False
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ def fold(groups: Iterable[Group], registry: Registry, now: datetime) -> Folding:
     index = _index(by_identity.values(), registry)
     links: dict[Identity, list[_Link]] = {}
     for group in by_identity.values():
-        if group.cleared_at is None and group.identity[0] in registry.causes:
+        # What cleared folds as well: it may be the link between a cause and what is still there.
+        if group.identity[0] in registry.causes:
             found = [_best_cause(member, group, index, by_identity, now, registry) for member in group.members]
             if found and all(found):
                 links[group.identity] = [link for link in found if link]
@@ -178,7 +179,8 @@ def _may_explain(cause: Group, symptom: RawFinding, join: Join, now: datetime) -
 
 def _break_cycles(links: dict[Identity, list[_Link]], by_identity: Mapping[Identity, Group]) -> None:
     while True:
-        graph = {symptom: {link.cause for link in causes} for symptom, causes in links.items()}
+        # In the order of their rank: which of several cycles is found first then depends on nothing else.
+        graph = {symptom: dict.fromkeys(link.cause for link in causes) for symptom, causes in links.items()}
         try:
             graphlib.TopologicalSorter(graph).prepare()
         except graphlib.CycleError as error:
@@ -199,7 +201,7 @@ def _unfold(links: Mapping[Identity, list[_Link]], by_identity: Mapping[Identity
         root[identity] = at
     symptoms: dict[Identity, list[tuple[Identity, RawFinding]]] = defaultdict(list)
     for symptom, causes in links.items():
-        if not by_identity[symptom].is_pending:
+        if not by_identity[symptom].is_pending and by_identity[symptom].cleared_at is None:
             for member, link in zip(by_identity[symptom].members, causes, strict=True):
                 symptoms[root[link.cause]].append((symptom, member))
     promoted = frozenset(identity for identity in symptoms if by_identity[identity].is_pending)

@@ -7,7 +7,7 @@ memory survives a restart in the ClusterDiagnosis objects, from which it is rest
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from kubedx.core.check import Check, Registry
@@ -112,7 +112,7 @@ class Ledger:
     Args:
         registry: The checks.
         settings: The live settings.
-        exists: Tells whether the object that a check was asked about still exists.
+        exists: Tells whether an object still exists; None where that cannot be seen.
         one_shot: Whether this is a single look: what has no time of its own then counts as old enough, and a root need
             not settle.
     """
@@ -121,7 +121,7 @@ class Ledger:
         self,
         registry: Registry,
         settings: Settings,
-        exists: Callable[[Ref], bool],
+        exists: Callable[[Ref], bool | None],
         *,
         one_shot: bool = False,
     ) -> None:
@@ -136,6 +136,8 @@ class Ledger:
         self._entries: dict[Identity, _Entry] = {}
         self._dirty: set[Identity] = set()
         self._deadlines: list[tuple[datetime, str, Ref]] = []
+        self._due: dict[Identity, datetime] = {}
+        self._silence_ends: datetime | None = None
         self._suppressed: dict[Identity, Suppression] = {}
         self._outcomes: Mapping[Check, Outcome] = {}
 
@@ -159,6 +161,9 @@ class Ledger:
 
     def suppress(self, identity: Identity, suppression: Suppression | None) -> None:
         """Take note of what a person wrote into the spec of a diagnosis."""
+        if self._suppressed.get(identity) == suppression:
+            return
+        self._dirty.add(identity)
         if suppression is None:
             self._suppressed.pop(identity, None)
         else:
@@ -187,9 +192,7 @@ class Ledger:
         }
         self._outcomes = outcomes
         self._dirty.update(identity for identity in self._entries if identity[0] in turned)
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, check, subject = heapq.heappop(self._deadlines)
-            self._dirty.add((check, subject))
+        self._ring(now)
         dirty, self._dirty = self._dirty, set()
         for identity in dirty:
             self._update(identity, now)
@@ -199,7 +202,18 @@ class Ledger:
 
     def next_deadline(self) -> datetime | None:
         """When time alone may change something next, None if never."""
-        return self._deadlines[0][0] if self._deadlines else None
+        first = self._deadlines[0][0] if self._deadlines else None
+        return min(filter(None, (first, self._silence_ends)), default=None)
+
+    def _ring(self, now: datetime) -> None:
+        while self._deadlines and self._deadlines[0][0] <= now:
+            at, check, subject = heapq.heappop(self._deadlines)
+            if self._due.get((check, subject)) == at:
+                del self._due[check, subject]
+            self._dirty.add((check, subject))
+        if self._silence_ends is not None and self._silence_ends <= now:
+            self._dirty.update(self._entries)
+        self._silence_ends = self.settings.next_expiry(now)
 
     def _take(self, pair: Pair, verdict: Verdict) -> None:
         by_identity: dict[Identity, list[RawFinding]] = defaultdict(list)
@@ -229,19 +243,24 @@ class Ledger:
                 return
             entry = self._entries[identity] = _Entry(identity, found[0].check, now)
         if not self.settings.enabled(entry.check):
+            entry.pending = ()
             self._resolve(entry, now, Resolution.CHECK_DISABLED)
         elif self._is_blind(entry, found):
             self._lose_sight(entry, now)
         else:
             entry.blind_since = None
             self._judge(entry, found, now)
+        silenced = self._suppressed.get(identity)
+        if silenced is not None and silenced.until is not None and silenced.until > now:
+            self._remind(silenced.until, identity)
         if entry.state is State.RESOLVED and entry.last_transition is not None:
-            self._keep_or_forget(entry, now)
+            self._keep_or_forget(entry, entry.last_transition, now)
         elif entry.state is None and not found:
             del self._entries[identity]
 
     def _judge(self, entry: _Entry, found: list[RawFinding], now: datetime) -> None:
-        raised = self._raised(entry, found, now)
+        # What is said already stays said while it is so, even if it began anew a moment ago.
+        raised = self._raised(entry, found, now) or (tuple(sorted(found, key=_worst_first)) if entry.in_play else ())
         entry.pending = () if raised else tuple(sorted(found, key=_worst_first))
         if raised:
             entry.members = raised
@@ -251,7 +270,7 @@ class Ledger:
             return
         if not entry.in_play:
             return
-        if entry.check.group.name == "itself" and entry.members and not self._exists(entry.members[0].member):
+        if self._is_gone(entry):
             self._resolve(entry, now, Resolution.SUBJECT_DELETED)
             return
         entry.false_since = entry.false_since or now
@@ -260,6 +279,13 @@ class Ledger:
             self._resolve(entry, now, Resolution.CLEARED)
         else:
             self._remind(over, entry.identity)
+
+    def _is_gone(self, entry: _Entry) -> bool:
+        """Whether an ungrouped finding was about an object that existed, and does no longer."""
+        if entry.check.group.name != "itself":
+            return False
+        before = entry.members[0] if entry.members else entry.remembered
+        return before is not None and bool(before.uid) and self._exists(entry.identity[1]) is False
 
     def _raised(self, entry: _Entry, found: list[RawFinding], now: datetime) -> tuple[RawFinding, ...]:
         wait = self.settings.raise_after(entry.check)
@@ -296,22 +322,28 @@ class Ledger:
         entry.resolution = resolution
         entry.false_since = entry.root_since = None
         self._turn(entry, State.RESOLVED, now, resolution.value)
-        self._remind(now + IN_PLAY, entry.identity)
 
     def _turn(self, entry: _Entry, state: State, now: datetime, reason: str) -> None:
         entry.state = state
         entry.last_transition = now
         entry.history = (*entry.history, Turn(state, now, reason))[-HISTORY:]
 
-    def _keep_or_forget(self, entry: _Entry, now: datetime) -> None:
-        over = (entry.last_transition or now) + self.settings.retention
-        suppression = self._suppressed.get(entry.identity)
-        if suppression is not None and not suppression.expired:
-            over = max(over, suppression.until) if suppression.until else over
-        if over <= now:
+    def _keep_or_forget(self, entry: _Entry, over: datetime, now: datetime) -> None:
+        """Forget what has been over for long enough: to be shown, and to explain what began before."""
+        ends = [over + IN_PLAY, self._shown_until(entry)]
+        ahead = [end for end in ends if end is None or end > now]
+        if not ahead:
             del self._entries[entry.identity]
-        else:
-            self._remind(over, entry.identity)
+        for end in filter(None, ahead):
+            self._remind(end, entry.identity)
+
+    def _shown_until(self, entry: _Entry) -> datetime | None:
+        """When a resolved diagnosis may go; None for never, as what a person silenced stays silenced if it returns."""
+        over = (entry.last_transition or entry.first_seen) + self.settings.retention
+        silenced = self._suppressed.get(entry.identity)
+        if silenced is None:
+            return over
+        return max(over, silenced.until) if silenced.until else None
 
     # --- what cannot be looked at ---
 
@@ -321,6 +353,8 @@ class Ledger:
             return True
         if found:
             return False
+        if entry.remembered is not None and not entry.members and self._exists(entry.identity[1]) is None:
+            return True  # Its kind was seen before the restart, and has not been since.
         return bool(outcome.errors) or any(entry.identity in unjudged for unjudged in self._unjudged.values())
 
     def _lose_sight(self, entry: _Entry, now: datetime) -> None:
@@ -343,9 +377,10 @@ class Ledger:
         for entry in self._entries.values():
             if entry.state is not State.OPEN or entry.identity in self.folding.cause:
                 entry.root_since = None
-            elif entry.root_since is None:
-                entry.root_since = now
-                self._remind(now + SETTLE, entry.identity)
+            else:
+                entry.root_since = entry.root_since or now
+                if now < entry.root_since + SETTLE:
+                    self._remind(entry.root_since + SETTLE, entry.identity)
 
     def _promote(self, entry: _Entry, now: datetime) -> None:
         """Say a cause before its time, as something that it causes is said already: that it is no noise is proved."""
@@ -354,7 +389,11 @@ class Ledger:
         self._open(entry, now)
 
     def _remind(self, at: datetime, identity: Identity) -> None:
-        heapq.heappush(self._deadlines, (at, *identity))
+        """Look at a group again at a time. Each look asks anew for the next one, so only the earliest is kept."""
+        due = self._due.get(identity)
+        if due is None or at < due:
+            self._due[identity] = at
+            heapq.heappush(self._deadlines, (at, *identity))
 
     # --- what there is to say ---
 
@@ -378,12 +417,14 @@ class Ledger:
         Returns:
             The diagnoses.
         """
-        found = [
-            self._diagnosis(entry, now)
-            for entry in self._entries.values()
-            if entry.state is not None and entry.identity not in self.folding.cause
-        ]
+        found = [self._diagnosis(entry, now) for entry in self._entries.values() if self._is_shown(entry, now)]
         return sorted(found, key=lambda one: (one.state is State.RESOLVED, -one.severity, one.first_seen, one.name))
+
+    def _is_shown(self, entry: _Entry, now: datetime) -> bool:
+        if entry.state is State.RESOLVED:
+            until = self._shown_until(entry)
+            return until is None or now < until
+        return entry.state is not None and entry.identity not in self.folding.cause
 
     def _diagnosis(self, entry: _Entry, now: datetime) -> Diagnosis:
         subject = entry.identity[1]
@@ -412,11 +453,12 @@ class Ledger:
 
     def _suppression(self, entry: _Entry, worst: RawFinding | None, now: datetime) -> Suppression | None:
         own = self._suppressed.get(entry.identity)
-        if own is not None:
-            expired = own.until is not None and own.until <= now
-            return Suppression(own.reason, own.until, expired)
+        if own is not None and (own.until is None or now < own.until):
+            return own
         found = self.settings.suppression_for(entry.check, entry.identity[1], worst.labels if worst else {}, now)
-        return Suppression(found.reason, found.until) if found else None
+        if found is not None:
+            return Suppression(found.reason, found.until, field=found.field)
+        return replace(own, expired=True) if own is not None else None
 
     def _path(self, root: Identity) -> str:
         chains = {tuple(self.folding.chain(symptom)) for symptom, _ in self.folding.symptoms.get(root, ())}
