@@ -15,6 +15,7 @@ from kubedx import __version__
 from kubedx.core.check import Check
 from kubedx.core.finding import Severity
 from kubedx.diagnosis.diagnosis import Diagnosis, State
+from kubedx.kube.text import clean
 
 MOST_NAMESPACES = 1000
 """Namespaces that have series of their own; the others are counted as `OTHER`."""
@@ -116,12 +117,12 @@ def _findings(facts: Facts) -> Iterator[Metric]:
             roots.add_metric(labels, count)
         for one in loud[:MOST_SUBJECTS]:
             subject = one.subject
-            info.add_metric(
-                (one.name, one.check.id, one.severity.text, subject.namespace, subject.kind, subject.name), 1
-            )
+            # Names that were parsed out of messages, or that an aggregated API made up, may hold anything.
+            names = map(clean, (subject.namespace, subject.kind, subject.name))
+            info.add_metric((one.name, one.check.id, one.severity.text, *names), 1)
         sums: dict[tuple[str, ...], int] = defaultdict(int)
         for (check, namespace, kind, severity, role), count in facts.findings.items():
-            sums[check.id, severity.text, kept(namespace), kind, role] += count
+            sums[check.id, severity.text, kept(namespace), clean(kind), role] += count
         for place, count in sorted(sums.items()):
             found.add_metric(place, count)
         silenced.add_metric((), len(open_ones) - len(loud))
@@ -132,11 +133,10 @@ def _kept_namespaces(facts: Facts) -> Callable[[str], str]:
     counts: Counter[str] = Counter()
     for (_, namespace, _, _, _), count in facts.findings.items():
         counts[namespace] += count
+    counts.update(one.subject.namespace for one in facts.diagnoses if one.state is State.OPEN)
     ranked = sorted(counts, key=lambda namespace: (-counts[namespace], namespace))
-    if len(ranked) <= MOST_NAMESPACES:
-        return lambda namespace: namespace
-    kept = set(ranked[:MOST_NAMESPACES])
-    return lambda namespace: namespace if namespace in kept else OTHER
+    kept = {namespace: clean(namespace) for namespace in ranked[:MOST_NAMESPACES]}
+    return lambda namespace: kept.get(namespace, OTHER)
 
 
 def _checks(facts: Facts) -> Iterator[Metric]:

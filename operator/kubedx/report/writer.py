@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import cached_property
 from typing import Any, Protocol
 
 from kubedx.api.diagnosis import RESOURCE, ClusterDiagnosis, DiagnosisStatus, read
@@ -53,17 +54,29 @@ class Known:
     written: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Wished:
+    """A diagnosis, and the status that its object shall have: worked out at most once, as it costs 0.1 ms."""
+
+    diagnosis: Diagnosis
+
+    @cached_property
+    def status(self) -> DiagnosisStatus:
+        """The status of its object."""
+        return status(self.diagnosis)
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """One thing to do."""
 
     do: Do
     name: str
-    diagnosis: Diagnosis | None = None
+    wished: Wished | None = None
 
 
-def plan(wanted: Sequence[Diagnosis], known: Mapping[str, Known], limit: int, now: datetime) -> tuple[list[Write], int]:
-    """Find what must be written.
+def plan(wanted: Sequence[Wished], known: Mapping[str, Known], limit: int, now: datetime) -> tuple[list[Write], int]:
+    """Find what must be written. Objects that people created are not touched.
 
     Args:
         wanted: The diagnoses, the most severe first.
@@ -74,29 +87,48 @@ def plan(wanted: Sequence[Diagnosis], known: Mapping[str, Known], limit: int, no
     Returns:
         The writes, the most important first, and how many diagnoses the limit left out.
     """
-    shown = [one for one in wanted if one.name in known or (one.settled and one.state is not State.RESOLVED)]
+    ours = {name: one for name, one in known.items() if is_ours(one.found)}
+    shown = [one for one in wanted if _is_shown(one.diagnosis, known, ours)]
     kept, left_out = shown[:limit], shown[limit:]
-    writes = [write for one in kept if (write := _write(one, known.get(one.name), now))]
-    names = {one.name for one in kept}
-    # A name that is still wanted is not deleted: it may fold or settle any moment. One that a person silenced stays.
-    gone = [
-        Write(Do.DELETE, name)
-        for name, one in known.items()
-        if name not in names and is_ours(one.found) and one.found.suppress is None
-    ]
-    return gone + writes if len(known) >= limit else writes + gone, len(left_out)
+    writes = [write for one in kept if (write := _write(one, ours.get(one.diagnosis.name), now))]
+    names = {one.diagnosis.name for one in kept}
+    gone = [Write(Do.DELETE, name) for name, one in ours.items() if name not in names and not _is_silenced(one, now)]
+    return gone + writes if len(ours) >= limit else writes + gone, len(left_out)
 
 
-def _write(diagnosis: Diagnosis, known: Known | None, now: datetime) -> Write | None:
+def _is_shown(diagnosis: Diagnosis, known: Mapping[str, Known], ours: Mapping[str, Known]) -> bool:
+    """Whether a diagnosis has or gets an object; one that is over or may fold any moment gets none."""
+    if diagnosis.name in known:
+        return diagnosis.name in ours
+    return diagnosis.settled and diagnosis.state is not State.RESOLVED
+
+
+def _is_silenced(known: Known, now: datetime) -> bool:
+    """Whether a person's silence still holds, which would be lost with the object."""
+    suppress = known.found.suppress
+    return suppress is not None and (suppress.until is None or now < suppress.until)
+
+
+def _write(wished: Wished, known: Known | None, now: datetime) -> Write | None:
+    name = wished.diagnosis.name
     if known is None:
-        return Write(Do.CREATE, diagnosis.name, diagnosis)
-    found, wished = known.found.status, status(diagnosis)
-    if found == wished:
+        return Write(Do.CREATE, name, wished)
+    found = known.found.status
+    if found == wished.status:
         return None
     due = known.written is not None and now - known.written >= RIDE_ALONG
-    if found is None or due or meaning(found) != meaning(wished):
-        return Write(Do.UPDATE, diagnosis.name, diagnosis)
+    if found is None or due or meaning(found) != meaning(wished.status):
+        return Write(Do.UPDATE, name, wished)
     return None
+
+
+def _wished(diagnosis: Diagnosis, before: Wished | None) -> Wished:
+    return before if before is not None and before.diagnosis == diagnosis else Wished(diagnosis)
+
+
+def _is_older(version: str, than: str) -> bool:
+    """Whether one resourceVersion is older than another; they are whole numbers that grow (KEP-5504)."""
+    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
 
 
 class Writer:
@@ -114,7 +146,7 @@ class Writer:
         self._api = api
         self._clock = clock
         self._known: dict[str, Known] = {}
-        self._wanted: Sequence[Diagnosis] | None = None
+        self._wanted: Sequence[Wished] | None = None
         self._limit = 500
         self._interval = 0.1
         self._wake = asyncio.Event()
@@ -133,10 +165,14 @@ class Writer:
         """
         found = read(body)
         before = self._known.get(found.name)
+        if found.problem and (before is None or before.found.problem != found.problem):
+            logger.warning("The spec of ClusterDiagnosis %s is not followed: %s", found.name, found.problem)
+        is_same = before is not None and before.found.uid == found.uid
         if event == "DELETED":
-            if before is not None and before.found.uid == found.uid:
+            if is_same:
                 del self._known[found.name]
-        else:
+        # What a watch tells late must not undo what the answer to a write told.
+        elif not (is_same and before and _is_older(found.resource_version, before.found.resource_version)):
             self._known[found.name] = Known(found, before.written if before else None)
         self._wake.set()
         return found
@@ -149,7 +185,9 @@ class Writer:
             limit: How many objects may exist.
             writes_per_second: How many writes a second at most.
         """
-        self._wanted, self._limit, self._interval = diagnoses, limit, 1 / writes_per_second
+        before = {one.diagnosis.name: one for one in self._wanted or ()}
+        self._wanted = [_wished(one, before.get(one.name)) for one in diagnoses]
+        self._limit, self._interval = limit, 1 / writes_per_second
         self._wake.set()
 
     async def run(self) -> None:
@@ -191,12 +229,12 @@ class Writer:
             await self._failed(write, error)
 
     async def _create(self, write: Write) -> None:
-        if write.diagnosis is None:
+        if write.wished is None:
             return
         body = {
             "apiVersion": API_VERSION,
             "kind": RESOURCE.kind,
-            "metadata": {"name": write.name, "labels": labels(write.diagnosis)},
+            "metadata": {"name": write.name, "labels": labels(write.wished.diagnosis)},
         }
         answer = await self._api.request("POST", RESOURCE.path, body=body)
         self._known[write.name] = Known(read(answer.body))
@@ -204,10 +242,10 @@ class Writer:
 
     async def _update(self, write: Write) -> None:
         known = self._known.get(write.name)
-        if known is None or write.diagnosis is None:
+        if known is None or write.wished is None:
             return
-        wished: DiagnosisStatus = status(write.diagnosis)
-        body = {"metadata": {"resourceVersion": known.found.resource_version}, "status": wished.patch()}
+        patch = write.wished.status.patch()
+        body = {"metadata": {"resourceVersion": known.found.resource_version}, "status": patch}
         path = f"{RESOURCE.path}/{write.name}/status"
         answer = await self._api.request("PATCH", path, body=body, content_type="application/merge-patch+json")
         self._known[write.name] = Known(read(answer.body), self._clock())
