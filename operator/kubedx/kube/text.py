@@ -11,17 +11,19 @@ from functools import lru_cache
 LIMIT = 2048
 """The most characters that one text keeps."""
 
+# Each of these takes time in proportion to the text: nothing is repeated that may match in more than one way, and where
+# the next try would begin inside what was just read, something in front of it forbids that.
 _URL = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)(?P<userinfo>[^\s/@\"']{1,512}@)?(?P<rest>[^\s?#\"']{0,2048})"
-    r"(?P<query>[?#][^\s\"']+)?"
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)(?P<userinfo>[^\s/@\"']{1,4096}@)?(?P<rest>[^\s?#\"']{0,4096})"
+    r"(?P<query>[?#][^\s\"'…]+)?"
 )
 _SECRETS = (
     re.compile(r"(?i)(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(
-        r"(?i)(?P<keep>\b(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\"']?\s*[=:]\s*[\"']?)"
-        r"[^\s\"',;&]{4,}"
+        r"(?i)(?P<keep>(?:password|passwd|secret|token|(?:api|access|secret|private)[_-]?key)[\"']?\s*[=:]\s*[\"']?)"
+        r"[^\s\"',;&…]{4,}"
     ),
-    re.compile(r"(?P<keep>)\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    re.compile(r"(?P<keep>)(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
     re.compile(r"(?P<keep>)\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     re.compile(r"(?P<keep>)\b(?:gh[pousr]_[A-Za-z0-9]{20,}|xox[abp]-[A-Za-z0-9-]{10,})"),
 )
@@ -75,8 +77,8 @@ def cut(text: str, limit: int, hidden: int = 0) -> str:
     """
     if len(text) <= limit and not hidden:
         return text
-    keep = limit - 24
-    return f"{text[:keep]}… (+{len(text) - len(text[:keep]) + hidden} characters)"
+    kept = text[: limit - 24].rstrip("*")  # Half a mask would look like the beginning of a secret.
+    return f"{kept}… (+{len(text) - len(kept) + hidden} characters)"
 
 
 def _visible(character: str) -> str:
