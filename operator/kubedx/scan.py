@@ -85,9 +85,18 @@ async def _scan_live(login: Login, policy: Mapping[str, Any] | None, now: dateti
             Reflector(api, store, view, server=server, changed=lambda _: None, turned=lambda: None)
             for view in store.tables
         ]
-        await asyncio.gather(*(reflector.read_once() for reflector in reflectors))
+        problems = [problem for problem in await asyncio.gather(*map(_read, reflectors)) if problem]
         settings = resolve(None, policy if policy is not None else await _own_policy(api), registry)
-    return _report(registry, store, settings, now or datetime.now(UTC), [], 0)
+    return _report(registry, store, settings, now or datetime.now(UTC), problems, 0)
+
+
+async def _read(reflector: Reflector) -> str:
+    """Read a kind once; returns why that was refused, where it was for no reason that the store knows."""
+    try:
+        await reflector.read_once()
+    except ApiError as error:
+        return str(error)
+    return ""
 
 
 async def _own_policy(api: Api) -> Mapping[str, Any] | None:

@@ -1,8 +1,8 @@
 """One reflector a kind: from the API server's streams into the store, whatever happens on the way.
 
 It begins with a streamed list (WatchList, KEP-3157) where the server has it, else with a paged one, and goes on
-watching from that version. A broken stream is resumed; where its version is gone, everything is read again and what is no longer
-there is removed, so that nothing flickers. What one kind suffers, no other notices.
+watching from that version. A broken stream is resumed; where its version is gone, everything is read again and what is
+no longer there is removed, so that nothing flickers. What one kind suffers, no other notices.
 """
 
 import asyncio
@@ -14,12 +14,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+import aiohttp
 import msgspec
 
 from kubedx.kube.decode import Decoder, UnreadableError
 from kubedx.kube.meta import View
 from kubedx.store.store import Change, Key, State, Store
-from kubedx.watch.client import Api, ApiError, ConfigError
+from kubedx.watch.client import Api, ApiError, ConfigError, UnreachableError
 from kubedx.watch.lines import Splitter
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 _SHORTEST_BACKOFF, _LONGEST_BACKOFF = 0.8, 30.0
 _SILENT_CLOSE = 2.0
 _TRIES_BEFORE_RELIST = 3
+_TRIES_TO_READ_ONCE = 5
 _GONE = 410
 _REFUSALS = {403: State.FORBIDDEN, 404: State.ABSENT}
 
@@ -146,18 +148,17 @@ class Reflector:
         self._version = ""
         self._seen: set[Key] = set()
         self._failures = 0
-        self._last_answer = time.monotonic()
+        self._watched_from = self._last_answer = time.monotonic()
 
     async def run(self) -> None:
         """Read and watch until cancelled; no error of the server or the network ends it."""
         while True:
-            started = time.monotonic()
             try:
                 if not self._version and not self._server.streams_lists:
                     await self._paged_list()
                 await self._watch()
                 reason = "ended"
-                self._count_silent_close(started)
+                self._count_silent_close()
             except _NoWatchListError:
                 self._server.streams_lists = False
                 continue
@@ -169,7 +170,7 @@ class Reflector:
                 reason = str(error.status)
                 if await self._refused(error):
                     continue
-            except (ConfigError, TimeoutError, OSError) as error:
+            except (ConfigError, TimeoutError, OSError, aiohttp.ClientError) as error:
                 reason = "timeout" if isinstance(error, TimeoutError) else "unreachable"
                 logger.debug("The watch of %s broke: %s", self._view.resource.plural, error)
                 self._failures += 1
@@ -184,9 +185,9 @@ class Reflector:
 
         Raises:
             ApiError: The server refused for another reason.
-            UnreachableError: No answer came.
+            UnreachableError: No answer came, or none that can be read.
         """
-        while True:
+        for _ in range(_TRIES_TO_READ_ONCE):
             try:
                 await self._paged_list()
             except _GoneError:
@@ -195,7 +196,11 @@ class Reflector:
                 if error.status not in _REFUSALS:
                     raise
                 self._enter(_REFUSALS[error.status], error.message)
+            except (TimeoutError, OSError, aiohttp.ClientError) as error:
+                what = str(error) or "the answer did not end"
+                raise UnreachableError(f"{self._view.resource.plural} cannot be read: {what}") from error
             return
+        raise UnreachableError(f"{self._view.resource.plural} cannot be read: the list expires while it is read.")
 
     # --- reading everything ---
 
@@ -206,7 +211,7 @@ class Reflector:
         for change in self._store.sweep(self._view, self._seen):
             self._changed(change)
         self._seen.clear()
-        self._failures = 0
+        self._watched_from = time.monotonic()
         self._enter(State.SYNCED)
 
     async def _paged_list(self) -> None:
@@ -233,6 +238,8 @@ class Reflector:
             token = meta.continue_ or ""
             if not token:
                 self._version = meta.resource_version or ""
+                if not self._version:
+                    raise OSError("the list has no resourceVersion to go on from")
                 self._end_list()
                 return
 
@@ -241,6 +248,7 @@ class Reflector:
     async def _watch(self) -> None:
         """Watch from the version we have; without one, have the server stream everything first."""
         listing = not self._version
+        self._watched_from = time.monotonic()
         params = {
             "watch": "1",
             "allowWatchBookmarks": "true",
@@ -336,6 +344,8 @@ class Reflector:
         if listing and not ends:
             raise _NoWatchListError
         self._version = meta.resource_version or self._version
+        if not listing:
+            self._failures = 0
         return listing and ends
 
     def _error(self, failure: _Failure) -> None:
@@ -385,10 +395,10 @@ class Reflector:
             await asyncio.sleep(error.retry_after * random.uniform(1.0, 1.2))  # noqa: S311
         return False
 
-    def _count_silent_close(self, started: float) -> None:
+    def _count_silent_close(self) -> None:
         # Some servers answer a watch from an old version of Events by closing at once (kubernetes#104171): going on
         # from there would spin, and see nothing for ever.
-        if time.monotonic() - started >= _SILENT_CLOSE:
+        if time.monotonic() - self._watched_from >= _SILENT_CLOSE:
             self._failures = 0
             return
         self._failures += 1
