@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from kubedx.api import diagnosis, policy
 from kubedx.checks import registry
 from kubedx.cli import main
+from kubedx.core.finding import Ref
+from kubedx.diagnosis.diagnosis import object_name
 from kubedx.generate.crd import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -129,11 +131,12 @@ def test_the_table_of_the_policy_has_the_columns_of_the_kind() -> None:
     assert header.split() == shown
 
 
-def test_the_readme_shows_checks_that_exist() -> None:
+def test_the_readme_shows_diagnoses_as_they_are_written() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^    \S+-[0-9a-f]{8} +(critical|warning|info) +(\w+)", text, re.MULTILINE)
+    rows = re.findall(r"^    (\S+-[0-9a-f]{8}) +(critical|warning|info) +(\w+) +(\w+)/(\S+)", text, re.MULTILINE)
 
     known = registry().by_id
     assert rows
-    for severity, check in rows:
+    for name, severity, check, kind, subject in rows:
         assert known[check].severity.text == severity
+        assert object_name(known[check], Ref(kind, "", subject)) == name

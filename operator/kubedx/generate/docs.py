@@ -34,7 +34,7 @@ def check_page(check: Check, registry: Registry, example: Mapping[str, str]) -> 
     Returns:
         Markdown.
     """
-    said = f"`{example['subject']}`, {example['severity']}:\n\n> {example['message']}\n"
+    said = f"`{example['subject']}`, {example['severity']}:\n\n```text\n{example['message']}\n```\n"
     return f"{COMMENT}{markdown(page(check, registry))}\n## Example\n\n{said}"
 
 

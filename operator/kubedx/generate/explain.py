@@ -227,7 +227,7 @@ def _blocks(found: Page) -> Iterator[str]:
     yield f"# {found.id}"
     yield f"{found.title}. {found.summary}"
     yield _facts(found)
-    yield f"It says:\n\n> {found.message}"
+    yield f"It says:\n\n```text\n{found.message}\n```"
     for name, text in found.documentation.items():
         if name not in AFTER_STEPS:
             yield f"## {name}\n\n{text}"
