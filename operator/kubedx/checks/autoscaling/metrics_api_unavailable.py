@@ -38,8 +38,7 @@ class MetricsAPIUnavailableSettings(Settings, frozen=True, rename="camel"):
         Step("Read why the API server cannot use it.", "kubectl describe apiservice {name}"),
         Step(
             "See whether the pods behind it run.",
-            "kubectl -n {service_namespace} get service,endpointslices {service}; "
-            "kubectl -n {service_namespace} get pods -o wide",
+            "kubectl -n {service_namespace} get service,endpointslices,pods -o wide",
         ),
         Step("Read what it says itself.", "kubectl -n {service_namespace} logs deployment/{service} --tail=100"),
     ),

@@ -1,6 +1,8 @@
 """MetricsServerMissing."""
 
-from kubedx.checks._support.autoscalers import RESOURCE_METRICS
+from datetime import datetime
+
+from kubedx.checks._support.autoscalers import RESOURCE_METRICS, why_no_metrics
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Ref, Step, absent, field
@@ -44,7 +46,8 @@ def metrics_server_missing(
     `--kubelet-insecure-tls`, or better kubelet serving certificates from the cluster's CA.
 
     ## Limitations
-    Clusters without such autoscalers are not reported, as they miss nothing.
+    Clusters without such autoscalers are not reported, as they miss nothing. Nothing tells when an absent object went:
+    the time counts from the first complaint of an autoscaler, or else from when it was first seen to be missing.
 
     ## References
     - `the server could not find the requested resource (get pods.metrics.k8s.io)` in the autoscalers' conditions, 1.18
@@ -56,8 +59,14 @@ def metrics_server_missing(
     if needing and services.get("", missing.name) is None:
         yield Finding(
             missing,
-            since=min((one.created for one in needing if one.created), default=None),
+            since=min(filter(None, map(_complained, needing)), default=None),
             evidence=(absent(missing), field(needing[0], "spec.metrics", "Resource")),
             count=len(needing),
             example=f"{needing[0].namespace}/{needing[0].name}",
         )
+
+
+def _complained(autoscaler: HorizontalPodAutoscaler) -> datetime | None:
+    condition = autoscaler.condition("ScalingActive")
+    missed = condition and condition.status == "False" and why_no_metrics(condition.message) == "not served"
+    return condition.last_transition_time if condition and missed else None
