@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/operating.md", "docs/install.md", "docs/writing-checks.md")
 PROGRAMS = {"make", "kubedx", "kubectl", "helm", "kind"}
 OURS = {name for kind in KINDS for name in (kind.resource.plural, kind.singular, kind.short)}
-BUILT_IN = {"nodes", "pods", "events", "endpointslices", "service", "namespace"}
+BUILT_IN = {"lease", "nodes", "pods", "events", "endpointslices", "service", "namespace"}
 
 
 def commands(page: str) -> Iterator[str]:
