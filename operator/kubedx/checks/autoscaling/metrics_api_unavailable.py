@@ -77,9 +77,10 @@ def metrics_api_unavailable(
     - `staging/src/k8s.io/kube-aggregator/pkg/controllers/status/remote/remote_available_controller.go`
     - https://github.com/kubernetes-sigs/metrics-server/blob/master/KNOWN_ISSUES.md
     """
-    condition = unavailable(api)
-    if not condition or not api.spec.service or api.spec.group not in METRICS_GROUPS:
+    found = unavailable(api)
+    if not found or api.spec.group not in METRICS_GROUPS:
         return
+    condition, service = found
     since = condition.last_transition_time
     urgent = api.spec.group in in_use or now.older(since, minutes(settings.critical_minutes))
     yield Finding(
@@ -89,6 +90,6 @@ def metrics_api_unavailable(
         evidence=(field(api, "status.conditions[Available]", "False", since),),
         reason=condition.reason,
         detail=condition.message,
-        service=api.spec.service.name,
-        service_namespace=api.spec.service.namespace,
+        service=service.name,
+        service_namespace=service.namespace,
     )

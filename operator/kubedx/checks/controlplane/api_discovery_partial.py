@@ -57,13 +57,14 @@ def api_discovery_partial(api: APIService) -> Answer:
       `MissingEndpoints` says `endpoints for service/…` up to 1.33 and `endpointslices for service/…` since 1.34.
     - `staging/src/k8s.io/client-go/discovery/discovery_client.go`
     """
-    condition = unavailable(api)
-    if condition and api.spec.service:
+    found = unavailable(api)
+    if found:
+        condition, service = found
         yield Finding(
             api,
             since=condition.last_transition_time,
             evidence=(field(api, "status.conditions[Available]", "False", condition.last_transition_time),),
             reason=condition.reason,
             detail=condition.message,
-            service_namespace=api.spec.service.namespace,
+            service_namespace=service.namespace,
         )
