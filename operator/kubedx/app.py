@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import secrets
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ from kubedx.engine.engine import Engine
 from kubedx.handlers import KopfThread
 from kubedx.kube.meta import Resource, View
 from kubedx.report import http
+from kubedx.report.lease import Elector
 from kubedx.report.metrics import Facts, FactsCollector, WatchFacts
 from kubedx.report.objects import identity, remembered, suppression
 from kubedx.report.policy import PolicyReporter, Sight, Watched
@@ -54,12 +57,16 @@ class Options:
         port: The port to listen on; 0 for any free one.
         defaults: The policy's defaults, as the chart gives them.
         metadata_kinds: Further kinds to watch, metadata only, as ``plural.group``.
+        lease_namespace: Where the Lease is by which one replica leads; empty for a replica that is alone.
+        identity: What this replica is called in the Lease; empty for a name that nobody else has.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     defaults: Mapping[str, Any] | None = None
     metadata_kinds: Sequence[str] = ()
+    lease_namespace: str = ""
+    identity: str = ""
 
 
 class Clock:
@@ -99,9 +106,11 @@ class App:
         self._api = Api(login)
         self._server = Server()
         self._reflectors: dict[type[View], Reflector] = {}
-        self._writer = Writer(self._api, self._clock)
-        self._reporter = PolicyReporter(self._api, self._clock, self._sight)
+        self._writer = Writer(self._api, self._clock, self._may_write)
+        self._reporter = PolicyReporter(self._api, self._clock, self._sight, self._may_write)
         self._kopf: KopfThread | None = None
+        self._elector: Elector | None = None
+        self._took_over = False
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._last_turn = time.monotonic()
@@ -131,6 +140,10 @@ class App:
         work = [asyncio.create_task(self._watch_kind(view)) for view in self._store.tables]
         work += [asyncio.create_task(self._watch_metadata(name)) for name in self._options.metadata_kinds]
         work.append(asyncio.create_task(self._diagnose()))
+        if self._options.lease_namespace:
+            identity = self._options.identity or f"{socket.gethostname()}_{secrets.token_hex(4)}"
+            self._elector = Elector(self._api, self._options.lease_namespace, identity, self._lead_turned)
+            work.append(asyncio.create_task(self._elector.run()))
         stopped = asyncio.create_task(self._stop.wait())
         try:
             done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -140,6 +153,8 @@ class App:
             for task in [*work, stopped]:
                 task.cancel()
             await asyncio.gather(*work, stopped, return_exceptions=True)
+            if self._elector is not None:
+                await self._elector.release()
             await self._kopf.stop()
 
     # --- in ---
@@ -204,21 +219,35 @@ class App:
         while not all(table.state.settled for table in self._store.tables.values()):
             self._wake.clear()
             await self._wake.wait()
-        self._engine = Engine(self._registry, self._store, self._settings, self._clock(), timedelta(seconds=1))
+        engine = Engine(self._registry, self._store, self._settings, self._clock(), timedelta(seconds=1))
+        self._engine = engine
         if self._kopf is not None:
             self._kopf.start()
         writing: list[asyncio.Task[None]] = []
         try:
             while True:
                 self._wake.clear()
-                await self._settle(self._engine)
+                if self._took_over:
+                    self._took_over = False
+                    await self._remember()
+                    self._ledger.feed(dict(engine.verdicts), engine.outcomes(), self._clock())
+                await self._settle(engine)
                 if not writing:
                     logger.info("Everything has been read once: %d diagnoses", len(self._diagnoses))
                     writing = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._reporter.run())]
-                await self._wait(self._engine)
+                await self._wait(engine)
         finally:
             for task in writing:
                 task.cancel()
+
+    def _lead_turned(self) -> None:
+        """Begin or cease to lead. A new leader goes on from what the objects tell, as after a restart."""
+        self._took_over = self._may_write() and self._engine is not None
+        self._wake.set()
+        self._reporter.wake()
+
+    def _may_write(self) -> bool:
+        return self._elector is None or self._elector.leads
 
     async def _remember(self) -> None:
         """Read back our own objects, and the policy, before anything is said."""
@@ -235,6 +264,7 @@ class App:
                 pause = min(2 * pause, RETRY)
             else:
                 break
+        self._ledger = Ledger(self._registry, self._settings, self._exists)
         for body in bodies:
             self._observe("LISTED", body)
         found = [remembered(diagnosis.read(body)) for body in bodies]
@@ -286,12 +316,15 @@ class App:
         return f"still reading: {', '.join(missing) or 'our own objects'}"
 
     def _sight(self) -> Sight:
+        now = self._clock()
+        used = {one.suppression.field for one in self._diagnoses if one.suppression and one.suppression.field}
         return Sight(
             ready=self._engine is not None,
             outcomes=self._engine.outcomes() if self._engine else {},
             watches=[Watched(view.resource.kind, one.state, len(one.rows)) for view, one in self._store.tables.items()],
             diagnoses=self._diagnoses,
-            problems=(*self._settings.problems, *self._settings.expired(self._clock())),
+            problems=(*self._settings.problems, *self._settings.expired(now)),
+            unmatched=self._settings.unmatched(used, now),
         )
 
     def _facts(self) -> Facts:
@@ -309,6 +342,7 @@ class App:
             watches=[self._watch_facts(view) for view in self._store.tables],
             writes=self._writer.results,
             left_out=self._writer.left_out,
+            is_leader=self._may_write(),
         )
 
     def _watch_facts(self, view: type[View]) -> WatchFacts:

@@ -53,15 +53,25 @@ def _connection(command: Any) -> Any:  # noqa: ANN401 -- a decorator of click's
     "--watch-metadata", "metadata_kinds", multiple=True, metavar="PLURAL.GROUP",
     help="Watch the metadata of one more kind for stuck finalizers, such as certificates.cert-manager.io.",
 )  # fmt: skip
+@click.option(
+    "--lease-namespace", envvar="KUBEDX_NAMESPACE", default="", metavar="NAMESPACE", show_envvar=True,
+    help="Where the Lease is by which one of several replicas leads; without it, this one does.",
+)  # fmt: skip
+@click.option(
+    "--identity", envvar="KUBEDX_IDENTITY", default="", metavar="NAME", show_envvar=True,
+    help="What this replica is called in the Lease, unlike every other; made up if not given.",
+)  # fmt: skip
 @click.option("--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True)
 @click.option("--verbose", is_flag=True, help="Log more.")
-def run(
+def run(  # noqa: PLR0913 -- one argument an option
     *,
     kubeconfig: str | None,
     context: str | None,
     listen: str,
     defaults: str | None,
     metadata_kinds: tuple[str, ...],
+    lease_namespace: str,
+    identity: str,
     log_format: str,
     verbose: bool,
 ) -> None:
@@ -76,7 +86,14 @@ def run(
     host, separator, port = listen.rpartition(":")
     if not separator or not port.isdecimal():
         raise click.UsageError(f"--listen {listen!r} is no HOST:PORT, such as 0.0.0.0:8080.")
-    options = Options(host or "0.0.0.0", int(port), _yaml_file(defaults), metadata_kinds)  # noqa: S104 -- as asked for
+    options = Options(
+        host=host or "0.0.0.0",  # noqa: S104 -- as asked for
+        port=int(port),
+        defaults=_yaml_file(defaults),
+        metadata_kinds=metadata_kinds,
+        lease_namespace=lease_namespace,
+        identity=identity,
+    )
     try:
         asyncio.run(App(Login(kubeconfig, context), options).run())
     except UnreachableError as error:

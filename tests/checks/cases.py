@@ -20,6 +20,7 @@ from kubedx.settings import Settings, resolve
 from kubedx.store.store import State, Store
 
 HERE = Path(__file__).parent
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 REGISTRY = registry()
 DECODERS: dict[type[View], Decoder[Any]] = {view: Decoder(view) for view in KINDS}
 
@@ -53,7 +54,7 @@ def paths() -> Iterator[Path]:
 
 
 def load(path: Path) -> Case:
-    body = yaml.safe_load(path.read_text())
+    body = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 -- a safe loader
     unknown = set(body) - {"now", "settings", "history", "forbidden", "expect", "objects"}
     assert not unknown, f"{path.name} has keys that no case has: {unknown}"
     assert isinstance(body["now"], datetime), f"{path.name}: now must be a time"

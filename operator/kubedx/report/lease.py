@@ -2,7 +2,8 @@
 
 The rules are those of client-go's leader election, with its timings for add-ons that may take a minute to take over: a
 Lease that nobody renewed for 60 seconds may be taken, its holder stops writing 40 seconds after its last renewal and
-tries every 15 seconds. Times of other machines are never compared with ours; only how long a Lease stood unchanged counts.
+tries every 15 seconds. Times of other machines are never compared with ours; only how long a Lease stood unchanged
+counts.
 """
 
 import asyncio

@@ -161,13 +161,17 @@ class PolicyReporter:
         api: The client.
         clock: Gives the time.
         sight: Gives what the operator sees.
+        may_write: Tells whether this replica may write now.
     """
 
-    def __init__(self, api: Client, clock: Clock, sight: Callable[[], Sight]) -> None:
+    def __init__(
+        self, api: Client, clock: Clock, sight: Callable[[], Sight], may_write: Callable[[], bool] = lambda: True
+    ) -> None:
         self.generation = 0
         self._api = api
         self._clock = clock
         self._sight = sight
+        self._may_write = may_write
         self._conditions: Sequence[Condition] = ()
         self._wake = asyncio.Event()
 
@@ -185,7 +189,7 @@ class PolicyReporter:
             status = policy_status(self._sight(), self.generation, self._conditions, self._clock())
             self._conditions = status.conditions
             is_new = written is None or status.model_copy(update={"last_seen": written.last_seen}) != written
-            if is_new or loop.time() - written_at >= HEARTBEAT:
+            if self._may_write() and (is_new or loop.time() - written_at >= HEARTBEAT):
                 if await self._write(status):
                     written, written_at = status, loop.time()
                 await asyncio.sleep(_SHORTEST_INTERVAL)

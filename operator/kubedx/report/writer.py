@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -137,14 +137,16 @@ class Writer:
     Args:
         api: The client.
         clock: Gives the time.
+        may_write: Tells whether this replica may write now; asked before each write.
     """
 
-    def __init__(self, api: Client, clock: "Clock") -> None:
+    def __init__(self, api: Client, clock: "Clock", may_write: Callable[[], bool] = lambda: True) -> None:
         self.results: Counter[str] = Counter()
         self.left_out = 0
         self._left_out_now = 0
         self._api = api
         self._clock = clock
+        self._may_write = may_write
         self._known: dict[str, Known] = {}
         self._wanted: Sequence[Wished] | None = None
         self._limit = 500
@@ -202,13 +204,14 @@ class Writer:
             self.left_out += max(0, left_out - self._left_out_now)
             self._left_out_now = left_out
             due = [write for write in writes if self._not_before.get(write.name, 0.0) <= loop.time()]
-            if due:
+            if due and self._may_write():
                 await self._do(due[0])
                 await asyncio.sleep(self._interval)
                 continue
-            later = [self._not_before[write.name] - loop.time() for write in writes]
+            later = [self._not_before.get(write.name, 0.0) - loop.time() for write in writes]
+            least = 0.05 if self._may_write() else 1.0
             try:
-                async with asyncio.timeout(max(0.05, min(later, default=30.0))):
+                async with asyncio.timeout(max(least, min(later, default=30.0))):
                     await self._wake.wait()
             except TimeoutError:
                 continue
