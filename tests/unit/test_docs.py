@@ -1,7 +1,10 @@
 """The documentation: links lead somewhere, examples are followed, and what is declared is described."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,28 @@ def test_every_dependency_has_its_reason() -> None:
     for requirement in [*project["project"]["dependencies"], *groups]:
         name = re.split(r"[><=\[ ]", requirement)[0]
         assert re.search(rf"^\|.*\b{re.escape(name)}\b.*\|.*\|$", page, re.MULTILINE), f"say why there is {name}"
+
+
+_PARTS_OF = {"annotated_types": "pydantic", "pydantic_core": "pydantic"}
+_OWN = sys.stdlib_module_names | {"kubedx"}
+
+
+def _imported(file: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names} - _OWN
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[><=\[ ]", one)[0] for one in project["dependencies"]}
+    distributions = packages_distributions()
+
+    for file in ROOT.glob("operator/kubedx/**/*.py"):
+        for module in _imported(file):
+            found = {*distributions.get(module, ()), _PARTS_OF.get(module)}
+            assert found & declared, f"{file.name} imports {module}, which pyproject.toml does not declare"
 
 
 def test_every_folder_of_the_package_has_its_paragraph() -> None:
