@@ -17,10 +17,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 DOCUMENTATION = "A toy.\n" + "".join(f"\n## {name}\nNothing.\n" for name in SECTIONS)
 
 
-def toy(name: str, *, layer: int = 5, **declaration: Any) -> Check:
+def toy(name: str, *, layer: int = 5, **declaration: Any) -> Check:  # noqa: ANN401 -- as `check` takes them
     """Declare a check that never says anything by itself."""
 
-    def run(pod: Pod) -> Answer:
+    def run(_: Pod) -> Answer:
         return iter(())
 
     run.__name__, run.__doc__ = name, DOCUMENTATION
@@ -33,7 +33,7 @@ def pod(name: str, namespace: str = "x") -> Ref:
     return Ref("Pod", namespace, name)
 
 
-def finding(
+def finding(  # noqa: PLR0913 -- keywords with defaults, each the name of what it sets
     says: Check,
     subject: Ref,
     *,
