@@ -85,6 +85,14 @@ def test_a_terminal_gets_no_markup_and_whole_commands(check: Check) -> None:
         assert not step.command or f"    {step.command}\n" in text
 
 
+def test_a_command_with_json_can_be_copied() -> None:
+    commands = [step["command"] for step in told("ResourceFinalizerStuck")["steps"]]
+
+    assert (
+        """kubectl -n {namespace} patch {kind} {name} --type=merge -p '{"metadata":{"finalizers":null}}'""" in commands
+    )
+
+
 def test_a_cause_and_its_symptom_name_each_other() -> None:
     cause, symptom = told("StorageClassMissing"), told("PVCPending")
 

@@ -11,11 +11,16 @@ import yaml
 
 from kubedx.core.check import CLEAR_AFTER, LONGEST_HOLD, RAISE_AFTER, Check, Registry
 from kubedx.core.join import Join
+from kubedx.core.message import placeholders
 from kubedx.kube.duration import show
 from kubedx.kube.meta import View
 
 AFTER_STEPS = ("Limitations", "References")
 """The sections of the docstring that stand below what follows from the declaration."""
+
+
+EVERY_KIND = "every kind that another check reads"
+"""What a check is about that is asked about all objects."""
 
 
 class _Data(msgspec.Struct, frozen=True, rename="camel"):
@@ -160,9 +165,9 @@ def page(check: Check, registry: Registry) -> Page:
         source=f"operator/{check.module.replace('.', '/')}.py",
         subjects=_subjects(check),
         group=check.group.description,
-        message=check.message,
+        message=_open(check.message),
         documentation=documentation,
-        steps=tuple(Instruction(step.text, step.command, step.danger) for step in check.steps),
+        steps=tuple(Instruction(_open(step.text), _open(step.command), step.danger) for step in check.steps),
         explains=tuple(_relation(id_, join) for id_, join in sorted(check.explains.items()) if id_ in registry.by_id),
         explained_by=tuple(_relation(one.id, join) for one, join in registry.causes.get(check.id, ())),
         inputs=tuple(_input(view, check) for view in registry.kinds(check)),
@@ -172,9 +177,14 @@ def page(check: Check, registry: Registry) -> Page:
     )
 
 
+def _open(template: str) -> str:
+    """Show a template with its placeholders as they are: what was doubled for their sake becomes single."""
+    return template.format_map({name: f"{{{name}}}" for name in placeholders(template)})
+
+
 def _subjects(check: Check) -> tuple[str, ...]:
     if check.any_kind:
-        return ("every kind that is watched",)
+        return (EVERY_KIND,)
     return tuple(view.resource.kind for view in check.subjects) or ("the cluster as a whole",)
 
 
@@ -243,11 +253,12 @@ def _blocks(found: Page) -> Iterator[str]:
 def _facts(found: Page) -> str:
     holds = {setting.name: setting.default for setting in found.settings}
     raised = "at once" if holds[RAISE_AFTER] == "0s" else f"after {holds[RAISE_AFTER]}"
+    cleared = "as soon as" if holds[CLEAR_AFTER] == "0s" else f"{holds[CLEAR_AFTER]} after"
     return "\n".join((
         f"- Severity: {found.severity}",
         f"- Profile: {found.profile}{' (on only where the policy asks for it)' if found.profile == 'Advice' else ''}",
         f"- About: {', '.join(found.subjects)}",
-        f"- Said {raised}, withdrawn {holds[CLEAR_AFTER]} after it is gone",
+        f"- Said {raised}, withdrawn {cleared} it is gone",
         f"- Grouping: {found.group}",
         f"- Layer: {found.layer} (of related problems, the one in the lower layer is the cause)",
         f"- Since: kubedx {found.since}",
@@ -283,6 +294,8 @@ def _reads(found: Page) -> Iterator[str]:
         f"- {one.kind} (`{one.resource}`, list and watch){'' if one.required else ', where it may be read'}"
         for one in found.inputs
     ]
+    if EVERY_KIND in found.subjects:
+        kinds.append("- The metadata of every kind that another check reads")
     if found.events:
         kinds.append(f"- Events with the reasons {', '.join(f'`{reason}`' for reason in found.events)}")
     if found.needs_history:
