@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -24,6 +25,8 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     PARTIAL = 4
     """Nothing at or above --fail-on was found, but something could not be looked at."""
+    DEFECT = 70
+    """kubedx itself broke; EX_SOFTWARE of sysexits.h."""
 
 
 def fail(code: Exit, message: str) -> NoReturn:
@@ -32,7 +35,20 @@ def fail(code: Exit, message: str) -> NoReturn:
     sys.exit(code)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Group(click.Group):
+    """A group whose commands never end with a code that means something else when they break."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- as click has it
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError):
+            raise
+        except Exception:  # noqa: BLE001 -- Python's own exit code for it is 1, which means findings
+            traceback.print_exc()
+            fail(Exit.DEFECT, "this is a defect of kubedx; please report it with the lines above.")
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="kubedx", prog_name="kubedx")
 def main() -> None:
     """Recognise known failure patterns in a Kubernetes cluster and tell cause from symptom."""

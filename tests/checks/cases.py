@@ -84,7 +84,9 @@ def run(case: Case, objects: list[dict[str, Any]] | None = None) -> Said:
     assert settings.problems == (), "the case sets something that the check does not have"
     engine = Engine(REGISTRY, store, settings, case.now)
     engine.run(case.now)
-    findings = [one for verdict in engine.verdicts.values() for one in verdict.findings if raised(one, settings, case.now)]
+    findings = [
+        one for verdict in engine.verdicts.values() for one in verdict.findings if raised(one, settings, case.now)
+    ]
     unknowns = tuple(one for verdict in engine.verdicts.values() for one in verdict.unknowns)
     return Said(engine.outcomes()[check], tuple(sorted(findings, key=lambda one: (one.subject, one.member))), unknowns)
 

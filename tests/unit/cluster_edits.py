@@ -217,7 +217,7 @@ def _bodies() -> dict[str, st.SearchStrategy[dict[str, Any]]]:
             "metadata": _metadata(name=st.sampled_from(("x", "y"))),
             "status": st.fixed_dictionaries({
                 "phase": st.sampled_from(("Active", "Terminating")),
-                "conditions": _some(_condition("NamespaceContentRemaining", ("SomeResourcesRemain",), ("pods. has 1",))),
+                "conditions": _some(_condition("NamespaceContentRemaining", ("SomeResourcesRemain",), ("pods. 1",))),
             }),
         }),
         "Event": st.fixed_dictionaries({

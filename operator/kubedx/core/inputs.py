@@ -115,7 +115,7 @@ class Now(Protocol):
     """The time, asked in the only way that lets the engine know when the answer will change."""
 
     def older(self, then: datetime | None, than: timedelta) -> bool:
-        """Whether `then` is at least `than` ago; False for None. Asking makes the check run again when it becomes so."""
+        """Whether `then` is at least `than` ago; False for None. Asking runs the check again when it becomes so."""
 
 
 class Reader(Protocol):
