@@ -9,7 +9,6 @@ from kubedx.core.inputs import Events, Lookup, Now, hours, minutes, seconds
 from kubedx.kube.bits import Bit
 from kubedx.kube.views import Node, Pod
 
-_PATIENCE = minutes(10)
 _FAILURES = ("FailedKillPod", "FailedPreStopHook")
 
 
@@ -18,7 +17,7 @@ _FAILURES = ("FailedKillPod", "FailedPreStopHook")
     message="Pod {name} should have been gone at {due}; {why}",
     severity=Severity.WARNING,
     layer=5,
-    raise_after=_PATIENCE,
+    raise_after=minutes(10),
     group=by.owner,
     when=Bit.TERMINATING,
     events=_FAILURES,
@@ -86,8 +85,8 @@ def pod_stuck_terminating(pod: Pod, nodes: Lookup[Node] | None, events: Events |
 
 
 def _patience(pod: Pod) -> timedelta:
-    """Ten minutes, or half the grace period where that is longer: who asks for an hour may need a little more."""
-    return max(_PATIENCE, seconds((pod.metadata.deletion_grace_period_seconds or 0) / 2))
+    """Half the grace period, where that is longer than raiseAfter: who asks for an hour may need a little more."""
+    return seconds((pod.metadata.deletion_grace_period_seconds or 0) / 2)
 
 
 def _has_ended(pod: Pod) -> bool:
