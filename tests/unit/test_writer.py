@@ -1,4 +1,4 @@
-"""The writer, against an API server that is a dictionary: few writes, the most severe first, none about others' objects."""
+"""The writer, against an API server that is a dictionary: few writes, severe ones first, none to others' objects."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ class Cluster:
         self.objects: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str]] = []
         self.at: list[float] = []
-        self.refuse: Callable[[str, str], None] = lambda method, path: None
+        self.refuse: Callable[[str, str], None] = lambda *_: None
         self._version = 0
 
     async def request(
@@ -61,7 +61,7 @@ class Cluster:
                 return self._deleted(name, body or {})
         return SimpleNamespace(body=self._found(name))
 
-    def put(self, name: str, **more: Any) -> dict[str, Any]:
+    def put(self, name: str, **more: dict[str, Any]) -> dict[str, Any]:
         self._version += 1
         metadata = {"name": name, "uid": f"uid-{self._version}", "resourceVersion": str(self._version), "labels": {}}
         found: dict[str, Any] = {"metadata": metadata | more.pop("metadata", {}), **more}
@@ -159,7 +159,7 @@ async def working(bench: Bench) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    monkeypatch.setattr(module.random, "uniform", lambda least, most: least / 50)
+    monkeypatch.setattr(module.random, "uniform", lambda least, _: least / 50)
     async with working(Bench()) as found:
         yield found
 

@@ -11,21 +11,22 @@ from functools import lru_cache
 LIMIT = 2048
 """The most characters that one text keeps."""
 
-# Each of these takes time in proportion to the text: nothing is repeated that may match in more than one way, and where
-# the next try would begin inside what was just read, something in front of it forbids that.
+# Each of these takes time in proportion to the text: nothing is repeated that may match in more than one way, and what
+# the next try may read again is bounded.
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)(?P<userinfo>[^\s/@\"']{1,4096}@)?(?P<rest>[^\s?#\"']{0,4096})"
     r"(?P<query>[?#][^\s\"'…]+)?"
 )
 _SECRETS = (
-    re.compile(r"(?i)(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"),
+    re.compile(r"(?i)(?P<keep>(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(
         r"(?i)(?P<keep>(?:password|passwd|secret|token|(?:api|access|secret|private)[_-]?key)[\"']?\s*[=:]\s*[\"']?)"
         r"[^\s\"',;&…]{4,}"
     ),
-    re.compile(r"(?P<keep>)(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
-    re.compile(r"(?P<keep>)\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    re.compile(r"(?P<keep>)\b(?:gh[pousr]_[A-Za-z0-9]{20,}|xox[abp]-[A-Za-z0-9-]{10,})"),
+    # No \b in front of these: an escape such as \n or the end of a colour sets a letter there.
+    re.compile(r"(?P<keep>)eyJ[A-Za-z0-9_-]{8,512}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    re.compile(r"(?P<keep>)(?<![A-Z])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"),
+    re.compile(r"(?P<keep>)(?:gh[pousr]_[A-Za-z0-9]{20,}|xox[abp]-[A-Za-z0-9-]{10,})"),
 )
 _HINTS = re.compile(r"(?i)bearer|basic|passw|secret|token|key|eyJ|A[KS]IA|gh[pousr]_|xox")
 MASK = "***"

@@ -1,0 +1,141 @@
+"""Text of the cluster is harmless once it is decoded: printable, bounded, without credentials, in linear time."""
+
+import time
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kubedx.kube import text as module
+from kubedx.kube.text import LIMIT, MASK, Text, clean, cut
+
+SECRET = "hunter22hunter22"  # noqa: S105 -- what must not survive
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
+FORMS = (
+    f"https://user:{SECRET}@registry.example/v2",
+    f"https://:{SECRET}@registry.example",
+    f"https://bucket.example/object?X-Amz-Signature={SECRET}",
+    f"https://bucket.example/object#{SECRET}",
+    f"Authorization: Bearer {SECRET}",
+    f"authorization: basic {SECRET}",
+    f"password={SECRET}",
+    f"DB_PASSWORD={SECRET}",
+    f"dbpasswd={SECRET}",
+    f'"password": "{SECRET}"',
+    f"token: {SECRET}",
+    f"client_secret={SECRET}",
+    f"api_key={SECRET}",
+    f"apikey='{SECRET}'",
+    f"AWS_SECRET_ACCESS_KEY={SECRET}",
+    f"access-key: {SECRET}",
+    f"secret-key={SECRET}",
+    "AKIAIOSFODNN7EXAMPLE",
+    "ASIAIOSFODNN7EXAMPLE",
+    "ghp_abcdefghijklmnopqrstuvwxyz",
+    "xoxb-1234567890-abcdef",
+    JWT,
+)
+PIECES = st.sampled_from(
+    (*FORMS, " ", "\n", "\x1b[31m", "…", "***", "?", "@", "://", "eyJ", "token=", '"', "'", ",", "\ud800")
+)
+MESSAGES = st.one_of(
+    st.text(st.characters(exclude_categories=()), max_size=200),
+    st.lists(st.one_of(PIECES, st.text(max_size=8)), max_size=30).map("".join),
+    st.builds(
+        lambda padding, pieces: "x" * padding + "".join(pieces),
+        st.integers(LIMIT - 80, LIMIT + 80),
+        st.lists(PIECES, max_size=6),
+    ),
+)
+
+
+@given(MESSAGES)
+@example("x" * (LIMIT - 30) + " token=abcdefghijklmnopqrstuvwxyz")
+@example("x" * (LIMIT - 29) + "https://h.example/?token=abcdef and more of it")
+def test_cleaning_twice_changes_nothing_more(message: str) -> None:
+    once = clean(message)
+
+    assert clean(str(once)) == once
+
+
+@given(MESSAGES)
+def test_what_is_cleaned_is_printable_and_bounded(message: str) -> None:
+    text = clean(message)
+
+    assert isinstance(text, Text)
+    assert len(text) <= LIMIT
+    assert text.replace("\xa0", " ").replace("\u202f", " ").isprintable()
+    text.encode()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(
+    before=st.sampled_from(("", "error: ", "(", "\x1b[1m", "x\n", "pull failed, ")),
+    after=st.sampled_from(("", " end", '"', ")", "\n")),
+)
+def test_no_credential_survives(form: str, before: str, after: str) -> None:
+    text = clean(f"{before}{form}{after}")
+
+    assert MASK in text
+    assert SECRET not in text
+    for token in ("IOSFODNN7", "abcdefghijklm", "1234567890", "c2lnbmF0dXJl"):
+        assert token not in text
+
+
+def test_a_long_user_name_and_password_are_masked_as_well() -> None:
+    assert clean(f"https://{'u' * 1500}@registry.example") == f"https://{MASK}@registry.example"
+
+
+@pytest.mark.parametrize("message", [
+    "0/3 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }, 2 Insufficient cpu.",
+    "couldn't find key password in Secret x/credentials",
+    'MountVolume.SetUp failed for volume "creds" : secret "creds" not found',
+    'Back-off pulling image "r.example/x:1"',
+    "failed to resolve https://registry.example/v2/app: no such host",
+    'pods "a" is forbidden: exceeded quota: q, requested: secrets=1, used: secrets=3, limited: secrets=3',
+])  # fmt: skip
+def test_what_kubernetes_says_every_day_stays_as_it_is(message: str) -> None:
+    assert clean(message) == message
+
+
+@pytest.mark.parametrize(("raw", "shown"), [
+    ("\x1b[31mred", r"\x1b[31mred"),
+    ("one\nforged: line", r"one\nforged: line"),
+    ("\u202eexe.txt", r"\u202eexe.txt"),
+    ("\ud800", r"\ud800"),
+    ("\x9b", r"\x9b"),
+    ("Grüße 中文 \xa0", "Grüße 中文 \xa0"),
+])  # fmt: skip
+def test_what_no_terminal_may_see_is_shown_as_an_escape(raw: str, shown: str) -> None:
+    assert clean(raw) == shown
+
+
+@given(st.text(max_size=300), st.integers(32, 200), st.integers(0, 10**6))
+def test_a_cut_keeps_to_its_limit_and_says_how_much_is_missing(text: str, limit: int, hidden: int) -> None:
+    found = cut(text, limit, hidden)
+
+    assert len(found) <= limit
+    if found != text:
+        kept, _, said = found.rpartition("… (+")
+        assert len(kept) + int(said.removesuffix(" characters)")) == len(text) + hidden
+
+
+HOSTILE = (
+    "eyJ", "-eyJ", ".eyJaaaaaaaa", "eyJaaaaaaaa.", "a://", "a://a@", "a:", "password ", "password  =", "token=",
+    "bearer ", "bearer a", "xoxb-", "ghp_", "AKIA", "https://a?", "\x1b", 'secret"', "api_", "basic\t", "://", "?", "@",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_the_time_to_find_credentials_grows_with_the_text_and_not_with_its_square(piece: str) -> None:
+    def seconds(size: int) -> float:
+        text = (piece * size)[:size]
+        best = 10.0
+        for _ in range(3):
+            began = time.perf_counter()
+            for pattern in (module._URL, module._HINTS, *module._SECRETS):
+                pattern.sub("", text)
+            best = min(best, time.perf_counter() - began)
+        return best
+
+    assert seconds(32_000) < 8 * seconds(8_000) + 0.002  # Linear is 4, a square 16.
