@@ -136,7 +136,7 @@ class Finding:
 
     __slots__ = ("confidence", "evidence", "nodes", "params", "severity", "since", "subject")
 
-    def __init__(  # noqa: PLR0913 -- keywords with defaults, each the name of what it sets
+    def __init__(
         self,
         subject: View | Ref,
         /,

@@ -14,7 +14,9 @@ OWNING_KINDS: tuple[type[View], ...] = (ReplicaSet, Job)
 def owner_chain(view: View, read: Reader) -> Iterator[Ref]:
     """Walk from an object up its controllers.
 
-    A static pod's Node does not count as its owner: nodes own no workloads.
+    A static pod's Node does not count as its owner: nodes own no workloads. Where ReplicaSets cannot be read, the
+    Deployment is known by the hash that its controller puts into names and labels alike
+    (`pkg/controller/deployment/sync.go`), so that a missing right changes no diagnosis's name.
 
     Args:
         view: The object to begin with.
@@ -33,6 +35,10 @@ def owner_chain(view: View, read: Reader) -> Iterator[Ref]:
         yield found
         kind = BY_KIND.get(owner.kind)
         lookup = read.lookup(kind) if kind in OWNING_KINDS else None
+        hashed = current.metadata.labels.get("pod-template-hash")
+        if lookup is None and owner.kind == "ReplicaSet" and hashed and owner.name.endswith(f"-{hashed}"):
+            yield Ref("Deployment", current.namespace, owner.name.removesuffix(f"-{hashed}"))
+            return
         current = lookup.get(found.namespace, found.name) if lookup else None
 
 

@@ -8,7 +8,7 @@ the checks asked about the object itself and those that read a place which the o
 import heapq
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -108,22 +108,32 @@ class Engine:
         self._by_kind = self._dispatch()
         if settings is not None:
             self._settings = settings
+        again: set[Check] = set()
         for check in self.registry:
             was, missing = self._missing.get(check), self._what_is_missing(check)
             self._missing[check] = missing
             if all_again or (not missing and was != missing):
-                for pair in self._pairs(check):
-                    self._mark(pair)
+                again.add(check)
         readable = {view for view in self.store.tables if self.store.readable(view)}
         turned, self._readable = readable ^ self._readable, readable
-        for view in turned & readable:
-            for check in self._by_kind.get(view, ()):
-                for pair in self._rows(check, view):
-                    self._mark(pair)
-        self._stale_values.update(dict.fromkeys(self._values))
-        for pair, tokens in self._reads.items():
-            if any(view in turned for view, _, _ in tokens):
+        for view, checks in self._by_kind.items():
+            is_new = view in turned and view in readable
+            self._mark_rows(view, checks if is_new else [check for check in checks if check in again])
+        for check in again:
+            if check.about_cluster:
+                self._mark((check, None))
+        for pair in {**self.verdicts, **self._reads}:
+            if pair[0] in again or any(view in turned for view, _, _ in self._reads.get(pair, ())):
                 self._mark(pair)
+        self._stale_values.update(dict.fromkeys(self._values))
+
+    def _mark_rows(self, view: type[View], checks: Sequence[Check]) -> None:
+        table = self.store.tables.get(view)
+        for key, row in table.rows.items() if table and checks else ():
+            seen = bits(row)
+            for check in checks:
+                if not check.when or check.when & seen:
+                    self._mark((check, (view, key)))
 
     def _mark(self, pair: Pair) -> None:
         last = self._last_run.get(pair)
@@ -342,19 +352,6 @@ class Engine:
             return CLUSTER
         view, key = argument
         return self.store.table(view).rows.get(key)
-
-    def _pairs(self, check: Check) -> Iterable[Pair]:
-        if check.about_cluster:
-            yield (check, None)
-        for view in self._subject_kinds(check):
-            yield from self._rows(check, view)
-        yield from [pair for pair in {**self.verdicts, **self._reads} if pair[0] is check]
-
-    def _rows(self, check: Check, view: type[View]) -> Iterable[Pair]:
-        table = self.store.tables.get(view)
-        for key, row in table.rows.items() if table else ():
-            if not check.when or check.when & bits(row):
-                yield (check, (view, key))
 
     def _what_is_missing(self, check: Check) -> tuple[str, ...]:
         missing = [view.resource.kind for view in check.required if not self.store.readable(view)]
