@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import harness
+from tests.cluster import footprint, harness
 from tests.cluster.tools.build import ToolsUnavailable
 
 ZONES = ("zone-a", "zone-b")
@@ -23,6 +23,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[harness.Cluster]:
     """A cluster with two played nodes in each of two zones; a node that falls silent is noticed after 16 s."""
+    yield from _running_cluster()
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[harness.Cluster]:
+    """The same for a module alone, whose tests change what all tests of a cluster share: kinds, rights, the policy."""
+    yield from _running_cluster()
+
+
+def _running_cluster() -> Iterator[harness.Cluster]:
+    """Starts a cluster and, whatever its tests were about, looks at its end whether the operator only read."""
     try:
         running = harness.start(node_grace_seconds=16)
     except ToolsUnavailable as problem:
@@ -33,6 +44,7 @@ def cluster() -> Iterator[harness.Cluster]:
         for zone in ZONES:
             running.add_nodes(2, zone=zone)
         yield running
+        assert footprint.forbidden_deeds(running) == []
     finally:
         running.stop()
 
