@@ -90,7 +90,7 @@ def helm(cluster: Cluster, *args: str, values: Mapping[str, Any] | None = None) 
     return done.stdout
 
 
-def install(cluster: Cluster, *, release: str = RELEASE, **values: Any) -> None:  # noqa: ANN401 - the chart's values
+def install(cluster: Cluster, *, release: str = RELEASE, **values: Any) -> None:
     """Installs the chart, or upgrades it, without pods.
 
     Args:
