@@ -75,7 +75,7 @@ def up() -> None:
 
 def start_detached(running: Operator) -> None:
     """Starts the operator, and writes down which process it is, so that a later command can end it."""
-    running.start(ready=False)
+    running.start(ready=False, detached=True)
     pid_file(running.cluster).write_text(f"{running.pid}\n", encoding="utf-8")
 
 

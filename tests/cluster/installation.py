@@ -127,18 +127,26 @@ class Operator:
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _log_file: IO[bytes] | None = field(default=None, repr=False)
 
-    def start(self, *, ready: bool = True, timeout: float = 60) -> None:
+    def start(self, *, ready: bool = True, timeout: float = 60, detached: bool = False) -> None:
         """Starts the process.
 
         Args:
             ready: Whether to wait until it has read everything once.
             timeout: Seconds for that.
+            detached: Whether it outlives the terminal that this one was started from.
         """
         self._log_file = self.log.open("ab")
         command = [str(KUBEDX), "run", f"--kubeconfig={self.kubeconfig}", f"--listen=127.0.0.1:{self.port}"]
         command += [f"--defaults={self.defaults}", *self.args]
         env = {**os.environ, "KUBEDX_NAMESPACE": NAMESPACE, "KUBEDX_IDENTITY": f"operator-{self.port}"}
-        self._process = subprocess.Popen(command, stdout=self._log_file, stderr=subprocess.STDOUT, env=env)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log_file,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=detached,
+        )
         if ready:
             self.wait_until_ready(timeout)
 
