@@ -68,9 +68,16 @@ def show(report: Report, form: str, *, show_suppressed: bool) -> None:
             json.dump(document(report, shown_ones), sys.stdout, indent=2, ensure_ascii=False)
             sys.stdout.write("\n")
         case "yaml":
-            yaml.safe_dump(document(report, shown_ones), sys.stdout, sort_keys=False, allow_unicode=True, width=120)
+            yaml.dump(document(report, shown_ones), sys.stdout, _Dumper, sort_keys=False, allow_unicode=True, width=120)
         case _:
             _table(report, shown_ones, wide=form == "wide")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts from the cluster, a kind of str, as what they are."""
+
+
+_Dumper.add_multi_representer(str, yaml.SafeDumper.represent_str)
 
 
 def document(report: Report, diagnoses: Sequence[Diagnosis]) -> dict[str, Any]:
