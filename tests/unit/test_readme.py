@@ -19,7 +19,14 @@ from kubedx.diagnosis.diagnosis import object_name
 from kubedx.generate.crd import KINDS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/operating.md", "docs/install.md", "docs/writing-checks.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/operating.md",
+    "docs/install.md",
+    "docs/scan.md",
+    "docs/writing-checks.md",
+)
 PROGRAMS = {"make", "kubedx", "kubectl", "helm", "kind"}
 OURS = {name for kind in KINDS for name in (kind.resource.plural, kind.singular, kind.short)}
 BUILT_IN = {"lease", "nodes", "pods", "events", "endpointslices", "service", "namespace"}
