@@ -4,6 +4,7 @@ No kubelet of these clusters runs pods, so the chart's Deployment has no replica
 cluster. It logs in with a token of the ServiceAccount that the chart made, so that a missing right shows.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -235,6 +236,27 @@ def operator(cluster: Cluster, *args: str, release: str = RELEASE) -> Operator:
     defaults = cluster.folder / f"policy-{port}.yaml"
     defaults.write_text(config["data"]["policy.yaml"], encoding="utf-8")
     return Operator(cluster, kubeconfig, port, cluster.folder / f"operator-{port}.log", defaults, args)
+
+
+@contextlib.contextmanager
+def at_work(cluster: Cluster, policy: Manifest) -> Iterator[Operator]:
+    """Installs the chart and runs an operator, ready at the beginning and gone at the end.
+
+    Args:
+        cluster: The cluster.
+        policy: The chart's defaults of the policy.
+
+    Yields:
+        The operator.
+    """
+    install(cluster, policy=policy)
+    found = operator(cluster)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+        print(found.log.read_text(encoding="utf-8"))  # Shown where a test fails.
 
 
 def diagnoses(cluster: Cluster) -> dict[str, Manifest]:
