@@ -17,7 +17,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 DOCUMENTATION = "A toy.\n" + "".join(f"\n## {name}\nNothing.\n" for name in SECTIONS)
 
 
-def toy(name: str, *, layer: int = 5, **declaration: Any) -> Check:  # noqa: ANN401 -- as `check` takes them
+def toy(name: str, *, layer: int = 5, **declaration: Any) -> Check:
     """Declare a check that never says anything by itself."""
 
     def run(_: Pod) -> Answer:

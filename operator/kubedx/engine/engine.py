@@ -9,6 +9,7 @@ import heapq
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from kubedx.core.inputs import CLUSTER, Cluster, Derived
 from kubedx.engine.verdict import SILENT, Argument, Outcome, RawFinding, Verdict
 from kubedx.kube.bits import bits
 from kubedx.kube.meta import View
+from kubedx.kube.text import clean
 from kubedx.kube.views import Event
 from kubedx.settings import Settings
 from kubedx.store.lookups import Desk, Notes
@@ -89,7 +91,7 @@ class Engine:
         argument: Argument = (change.view, change.key)
         for check in self._by_kind.get(change.view, ()):
             pair = (check, argument)
-            if not check.when or check.when & seen or pair in self._reads or pair in self.verdicts:
+            if not check.when or check.when & seen or self._is_known(pair):
                 self._mark(pair)
         for token in change.touched:
             for pair in self._readers.get(token, ()):
@@ -122,10 +124,14 @@ class Engine:
         for check in again:
             if check.about_cluster:
                 self._mark((check, None))
-        for pair in {**self.verdicts, **self._reads}:
+        for pair in {**self.verdicts, **self._reads, **self._errors}:
             if pair[0] in again or any(view in turned for view, _, _ in self._reads.get(pair, ())):
                 self._mark(pair)
         self._stale_values.update(dict.fromkeys(self._values))
+
+    def _is_known(self, pair: Pair) -> bool:
+        """Whether something is kept about a pair, which a new answer has to replace."""
+        return pair in self._reads or pair in self.verdicts or pair in self._errors
 
     def _mark_rows(self, view: type[View], checks: Sequence[Check]) -> None:
         table = self.store.tables.get(view)
@@ -265,9 +271,9 @@ class Engine:
     # --- derived values ---
 
     def _value(self, derived: Derived[Any]) -> object:
+        self._desk.notes.tokens.add(_token(derived))
         if derived not in self._values:
             self._values[derived] = self._compute(derived)
-        self._desk.notes.tokens.add(_token(derived))
         return self._values[derived]
 
     def _compute(self, derived: Derived[Any]) -> object:
@@ -281,11 +287,10 @@ class Engine:
     def _renew_values(self) -> None:
         while self._stale_values:
             derived, _ = self._stale_values.popitem()
-            if derived not in self._values:
-                continue
-            value = self._compute(derived)
-            if value != self._values[derived]:
-                self._values[derived] = value
+            before = self._values.pop(derived, self)
+            with suppress(Exception):  # Where it breaks, each of its readers meets the error, and tells it as its own.
+                self._values[derived] = self._compute(derived)
+            if derived not in self._values or self._values[derived] != before:
                 for pair in self._readers.get(_token(derived), ()):
                     self._mark(pair)
 
@@ -329,9 +334,9 @@ class Engine:
             self._dirty[pair] = None
 
     def _failed(self, pair: Pair, error: Exception) -> None:
-        text = f"{type(error).__name__}: {error}"
+        text = clean(f"{type(error).__name__}: {error}")
         self.failed_evaluations[pair[0].id] += 1
-        if text not in self._errors.values():
+        if self.failed_evaluations[pair[0].id] == 1:
             logger.error("A check failed", exc_info=error, extra={"check": pair[0].id, "argument": str(pair[1])})
         self._errors[pair] = text
 
