@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import harness
+from tests.cluster.claims import mend, missing_class, state_of
 from tests.cluster.footprint import objects, requests
 from tests.cluster.harness import CHECKOUT, Cluster, wait_for
 from tests.cluster.installation import Operator, diagnoses, impatient, install, operator
@@ -64,26 +65,6 @@ def until_all_is_found(cluster: Cluster) -> None:
         return True
 
     wait_for(everything, timeout=60, what="diagnosis for each fault")
-
-
-def missing_class(cluster: Cluster, name: str) -> str:
-    """Makes a fault of a test's own, and gives the name of what will be found."""
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {
-            "storageClassName": name,
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }
-    cluster.apply(claim)
-    return f"StorageClassMissing StorageClass/{name}"
-
-
-def state_of(cluster: Cluster, name: str) -> str:
-    return str(diagnoses(cluster).get(name, {}).get("state", "not there"))
 
 
 def set_policy(cluster: Cluster, **spec: object) -> None:
@@ -143,7 +124,7 @@ def test_what_was_mended_while_it_was_down_is_resolved_after_the_restart(trouble
     with started(replica):
         wait_for(lambda: state_of(troubled, name) == "Open", timeout=30, what=name)
         before = diagnoses(troubled)[name]
-    troubled.kubectl("delete", "pvc", "mended-meanwhile", "--namespace=default", "--wait=false")
+    mend(troubled, "mended-meanwhile")
     with started(replica):
         wait_for(
             lambda: state_of(troubled, name) == "Resolved",
@@ -159,7 +140,7 @@ def test_what_broke_while_it_was_down_is_found_after_the_restart(troubled: Clust
     name = missing_class(troubled, "broken-meanwhile")
     with started(replica):
         wait_for(lambda: state_of(troubled, name) == "Open", timeout=30, what=name)
-    troubled.kubectl("delete", "pvc", "broken-meanwhile", "--namespace=default", "--wait=false")
+    mend(troubled, "broken-meanwhile")
 
 
 @pytest.mark.parametrize("ready", [True, False], ids=["running", "starting"])
