@@ -325,6 +325,7 @@ class App:
             diagnoses=self._diagnoses,
             problems=(*self._settings.problems, *self._settings.expired(now)),
             unmatched=self._settings.unmatched(used, now),
+            undecided=self._engine.undecided() if self._engine else [],
         )
 
     def _facts(self) -> Facts:

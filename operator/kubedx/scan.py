@@ -127,5 +127,6 @@ def _report(
         outcomes=outcomes,
         problems=(*said, *problems),
         passed_over=passed_over,
+        undecided=engine.undecided(),
         objects={view.resource.kind: len(table.rows) for view, table in store.tables.items() if table.rows},
     )

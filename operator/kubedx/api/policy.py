@@ -225,6 +225,14 @@ class FailedCheck(Observed):
     error: Annotated[str, Most(512)] = Field(description="What went wrong.")
 
 
+class UndecidedCheck(Observed):
+    """A check that cannot judge some of its subjects."""
+
+    check: Annotated[str, Most(63)] = Field(description="The check's id.")
+    count: int = Field(default=0, ge=0, description="How many subjects it cannot judge.")
+    why: Annotated[str, Most(256)] = Field(default="", description="Why it cannot judge the first of them.")
+
+
 class ChecksStatus(Observed):
     """How the checks went."""
 
@@ -236,6 +244,9 @@ class ChecksStatus(Observed):
     )
     failed: Annotated[tuple[FailedCheck, ...], Most(30)] = Field(
         default=(), description="The checks that broke. This is a defect of kubedx: please report it."
+    )
+    undecided: Annotated[tuple[UndecidedCheck, ...], Most(100)] = Field(
+        default=(), description="The checks that cannot judge some of their subjects, for example for want of history."
     )
 
 

@@ -193,6 +193,11 @@ class Engine:
             if self._settings.enabled(check)
         }
 
+    def undecided(self) -> list[tuple[Check, Ref, str]]:
+        """Name the subjects that an enabled check cannot judge, with the reason, in a fixed order."""
+        found = [(pair[0], *unknown) for pair, verdict in self.verdicts.items() for unknown in verdict.unknowns]
+        return sorted(found, key=lambda one: (one[0].id, one[1]))
+
     def _ask(self, pair: Pair) -> None:
         check, argument = pair
         subject = self._subject(argument)

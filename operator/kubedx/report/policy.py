@@ -20,9 +20,11 @@ from kubedx.api.policy import (
     ProblemStatus,
     SkippedCheck,
     Summary,
+    UndecidedCheck,
     WatchStatus,
 )
 from kubedx.core.check import Check
+from kubedx.core.finding import Ref
 from kubedx.diagnosis.diagnosis import Diagnosis, State
 from kubedx.engine.verdict import Outcome
 from kubedx.report.writer import Client, Clock
@@ -58,6 +60,7 @@ class Sight:
         diagnoses: The roots.
         problems: The entries of the configuration that cannot be followed.
         unmatched: The suppressions that match nothing.
+        undecided: The subjects that a check cannot judge, with the reason.
     """
 
     ready: bool
@@ -66,6 +69,7 @@ class Sight:
     diagnoses: Sequence[Diagnosis] = ()
     problems: Sequence[Problem] = ()
     unmatched: Sequence[str] = ()
+    undecided: Sequence[tuple[Check, Ref, str]] = ()
 
 
 def policy_status(sight: Sight, generation: int, before: Sequence[Condition], now: datetime) -> PolicyStatus:
@@ -92,6 +96,7 @@ def policy_status(sight: Sight, generation: int, before: Sequence[Condition], no
             evaluated=len(sight.outcomes) - len(skipped) - len(failed),
             skipped=tuple(SkippedCheck(check=check.id, missing=outcome.missing) for check, outcome in skipped),
             failed=tuple(FailedCheck(check=check.id, error="; ".join(outcome.errors)) for check, outcome in failed),
+            undecided=_undecided(sight.undecided),
         ),
         watches=tuple(
             WatchStatus(kind=one.kind, state=_WATCH_STATES[one.state], objects=one.objects) for one in sight.watches
@@ -141,6 +146,13 @@ def _since(found: _Condition, before: Sequence[Condition], generation: int, now:
         type=kind, status=status, reason=reason, message=message,
         last_transition_time=same.last_transition_time if same else now, observed_generation=generation,
     )  # fmt: skip
+
+
+def _undecided(found: Sequence[tuple[Check, Ref, str]]) -> tuple[UndecidedCheck, ...]:
+    reasons: dict[str, list[str]] = {}
+    for check, _, why in found:
+        reasons.setdefault(check.id, []).append(why)
+    return tuple(UndecidedCheck(check=check, count=len(whys), why=whys[0]) for check, whys in reasons.items())
 
 
 def _summary(diagnoses: Sequence[Diagnosis]) -> Summary:

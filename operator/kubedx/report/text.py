@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kubedx.core.check import Check
-from kubedx.core.finding import Evidence, Severity
+from kubedx.core.finding import Evidence, Ref, Severity
 from kubedx.core.message import shown
 from kubedx.diagnosis.diagnosis import Diagnosis
 from kubedx.engine.verdict import Outcome
@@ -38,6 +38,7 @@ class Report:
         problems: What could not be read or followed, a sentence each.
         passed_over: How many files held no Kubernetes objects.
         objects: How many objects of each kind were looked at.
+        undecided: The subjects that a check cannot judge, with the reason.
     """
 
     now: datetime
@@ -46,12 +47,13 @@ class Report:
     problems: Sequence[str] = ()
     passed_over: int = 0
     objects: Mapping[str, int] = field(default_factory=dict)
+    undecided: Sequence[tuple[Check, Ref, str]] = ()
 
     @property
     def complete(self) -> bool:
         """Whether nothing was left unseen; a history is nothing that a single look could have."""
         left = [outcome for outcome in self.outcomes.values() if set(outcome.missing) - {"history"} or outcome.errors]
-        return not left and not self.problems
+        return not left and not self.problems and not self.undecided
 
 
 def show(report: Report, form: str, *, show_suppressed: bool) -> None:
@@ -100,6 +102,9 @@ def document(report: Report, diagnoses: Sequence[Diagnosis]) -> dict[str, Any]:
             "evaluated": len(report.outcomes) - len(skipped) - len(failed),
             "skipped": [{"check": check.id, "missing": list(one.missing)} for check, one in skipped],
             "failed": [{"check": check.id, "error": "; ".join(one.errors)} for check, one in failed],
+            "undecided": [
+                {"check": check.id, "subject": subject.text, "why": why} for check, subject, why in report.undecided
+            ],
         },
         "suppressed": sum(one.silenced for one in report.diagnoses),
         "objects": dict(report.objects),
@@ -186,6 +191,8 @@ def _say_what_was_not_seen(report: Report, errors: Console) -> None:
     for check, one in report.outcomes.items():
         if one.errors:
             errors.print(escape(f"{check.id} broke, which is a defect of kubedx: {'; '.join(one.errors)}"))
+    for check, subject, why in report.undecided:
+        errors.print(escape(f"{check.id} cannot judge {subject.text}: {why}"))
     for problem in report.problems:
         errors.print(escape(f"Could not be used: {problem}"))
     hidden = sum(one.silenced for one in report.diagnoses)
