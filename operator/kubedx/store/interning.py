@@ -54,8 +54,11 @@ class Interner:
         return self._parts.setdefault((type(part), _encode(part)), part)  # type: ignore[return-value]
 
     def _sweep(self) -> None:
-        # Three references: the table's, the loop variable's and getrefcount's own argument.
-        unused = [key for key, part in self._parts.items() if sys.getrefcount(part) <= 3]  # noqa: PLR2004
-        for key in unused:
-            del self._parts[key]
+        # How many references a part has that nobody uses differs between versions of Python, so one that certainly
+        # nobody uses is counted along.
+        self._parts[self] = object()
+        counts = {key: sys.getrefcount(part) for key, part in self._parts.items()}
+        for key, count in counts.items():
+            if count <= counts[self]:
+                del self._parts[key]
         self._limit = max(4096, 2 * len(self._parts))
