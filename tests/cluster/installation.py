@@ -209,7 +209,7 @@ class Operator:
         except OSError:
             return 0, ""
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The sum of a metric's series that carry these labels."""
         return sum(
             sample.value
