@@ -4,6 +4,7 @@ All faults of a folder are made together, waited for together, and mended togeth
 was seen. So the whole takes minutes, and a failure names its fault.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,20 @@ def inject_all(cluster: Cluster, files: list[Path]) -> dict[str, datetime]:
     # The lost node comes first: it takes the control plane longest to notice.
     with ThreadPoolExecutor(3) as pool:
         return dict(pool.map(inject, sorted(files, key=lambda file: "lost" not in file.stem)))
+
+
+def lately(file: Path, folder: Path) -> Path:
+    """Copies a simulated fault with its times moved to the last hour, as some checks look no further back."""
+    shift = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=40) - datetime(2026, 1, 1, tzinfo=UTC)
+
+    def move(time_text: re.Match[str]) -> str:
+        return f"{datetime.fromisoformat(time_text[0]) + shift:%Y-%m-%dT%H:%M:%SZ}"
+
+    text = re.sub(r"2026-01-01T\d\d:\d\d:\d\dZ", move, file.read_text(encoding="utf-8"))
+    folder.mkdir(exist_ok=True)
+    copy = folder / file.name
+    copy.write_text(text.replace("examples/faults/simulated/", f"{folder}/"), encoding="utf-8")
+    return copy
 
 
 def lacks(files: list[Path], found: Found) -> dict[str, list[str]]:
