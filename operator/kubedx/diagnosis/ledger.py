@@ -353,7 +353,8 @@ class Ledger:
             return True
         if found:
             return False
-        if entry.remembered is not None and not entry.members and self._exists(entry.identity[1]) is None:
+        before = entry.remembered if not entry.members else None
+        if before is not None and before.uid and self._exists(entry.identity[1]) is None:
             return True  # Its kind was seen before the restart, and has not been since.
         return bool(outcome.errors) or any(entry.identity in unjudged for unjudged in self._unjudged.values())
 
