@@ -227,9 +227,12 @@ def real(installed: Operator, busy: Found) -> Seen:
 
 
 @pytest.fixture(scope="module")
-def simulated(installed: Operator, real: Seen) -> dict[str, list[str]]:
-    """What is missing of each simulated fault."""
-    inject_all(installed.cluster, SIMULATED)
+def simulated(installed: Operator, real: Seen, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What is missing of each simulated fault, made after the real ones are gone."""
+    folder = tmp_path_factory.mktemp("simulated")
+    for file in (FAULTS / "simulated" / "statuses").glob("*.yaml"):
+        lately(file, folder / "statuses")
+    inject_all(installed.cluster, [lately(file, folder) for file in SIMULATED])
     return lacks(SIMULATED, watch(installed.cluster, lambda now: not any(lacks(SIMULATED, now).values()), 40))
 
 
