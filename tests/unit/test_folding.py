@@ -1,5 +1,6 @@
 """Folding: which finding is the cause, which the symptom, whatever the order in which they came."""
 
+import time
 from datetime import timedelta
 from random import Random
 
@@ -194,6 +195,23 @@ def test_a_cycle_ends_in_the_same_roots_whatever_the_order(groups: list[Group]) 
 
 
 NODE_0 = Ref("Node", "", "n0")
+
+
+def test_thousands_of_cycles_through_one_group_are_broken_in_no_time() -> None:
+    nodes = [Ref("Node", "", f"n{number}") for number in range(3000)]
+    began, later = START - HOUR, START - HOUR + timedelta(minutes=2)
+    crashes = tuple(
+        finding(CRASH, pod(node.name, "kube-system"), group=PLUGIN, since=began, keys=node.name) for node in nodes
+    )
+    unready = [
+        Group(("NodeCNINotReady", node), CNI, (finding(CNI, node, since=later, keys=node.name),)) for node in nodes
+    ]
+    before = time.process_time()
+    folding = fold([Group(("PodCrashing", PLUGIN), CRASH, crashes), *unready], Registry([CNI, CRASH]), START)
+
+    assert time.process_time() - before < 3, "one after another they take minutes"
+    assert set(folding.cause) == {("PodCrashing", PLUGIN)}
+
 
 TOYS = (
     toy("a_first", layer=1, explains={"BSecond": join.same_node, "CThird": join.same_owner}),

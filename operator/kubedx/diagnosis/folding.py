@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from kubedx.core.check import Check, Registry
 from kubedx.core.finding import Ref, Severity
@@ -30,7 +31,7 @@ IN_PLAY = timedelta(minutes=15)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """The findings of one check that are said together.
 
@@ -49,17 +50,17 @@ class Group:
     cleared_at: datetime | None = None
     is_pending: bool = False
 
-    @property
+    @cached_property
     def since(self) -> datetime:
         """Since when the first member has the problem; long ago where the cluster does not tell."""
         return min((member.since or _LONG_AGO for member in self.members), default=_LONG_AGO)
 
-    @property
+    @cached_property
     def severity(self) -> Severity:
         """The severity of the worst member."""
         return max((member.severity for member in self.members), default=Severity.INFO)
 
-    @property
+    @cached_property
     def rank(self) -> tuple[bool, bool, int, datetime, int, str, Ref]:
         """How groups are preferred as a cause: open ones, then lower layers, earlier, more severe, by id."""
         is_over = self.cleared_at is not None
@@ -178,6 +179,7 @@ def _may_explain(cause: Group, symptom: RawFinding, join: Join, now: datetime) -
 
 
 def _break_cycles(links: dict[Identity, list[_Link]], by_identity: Mapping[Identity, Group]) -> None:
+    _break_pairs(links, by_identity)
     while True:
         # In the order of their rank: which of several cycles is found first then depends on nothing else.
         graph = {symptom: dict.fromkeys(link.cause for link in causes) for symptom, causes in links.items()}
@@ -188,6 +190,14 @@ def _break_cycles(links: dict[Identity, list[_Link]], by_identity: Mapping[Ident
             del links[min(cycle, key=lambda identity: by_identity[identity].rank)]
         else:
             return
+
+
+def _break_pairs(links: dict[Identity, list[_Link]], ranked: Iterable[Identity]) -> None:
+    """Break the shortest cycles, two that explain each other: one for each node, say, so they are not searched for."""
+    causes = {symptom: {link.cause for link in found} for symptom, found in links.items()}
+    for identity in ranked:
+        if any(identity in causes.get(cause, ()) for cause in causes.get(identity, ())):
+            del links[identity], causes[identity]
 
 
 def _unfold(links: Mapping[Identity, list[_Link]], by_identity: Mapping[Identity, Group]) -> Folding:
