@@ -132,10 +132,10 @@ def test_the_time_to_find_credentials_grows_with_the_text_and_not_with_its_squar
         text = (piece * size)[:size]
         best = 10.0
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.process_time()
             for pattern in (module._URL, module._HINTS, *module._SECRETS):
                 pattern.sub("", text)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
-    assert seconds(32_000) < 8 * seconds(8_000) + 0.002  # Linear is 4, a square 16.
+    assert seconds(64_000) < 24 * seconds(8_000) + 0.02  # Linear is 8, a square 64.
