@@ -1,6 +1,7 @@
 """Folding: which finding is the cause, which the symptom, whatever the order in which they came."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from kubedx.core import by, join
 from kubedx.core.check import Registry
-from kubedx.core.finding import Ref
+from kubedx.core.finding import Confidence, Ref
 from kubedx.diagnosis.diagnosis import State
 from kubedx.diagnosis.folding import Group, fold
 from tests.unit.toys import START, Story, finding, pod, toy
@@ -77,6 +78,15 @@ def test_a_cause_counts_all_that_it_explains_and_shows_five() -> None:
 
     (explained,) = story.one().explains
     assert (explained.count, len(explained.samples)) == (500, 5)
+
+
+def test_what_is_joined_by_likelihood_only_is_probable() -> None:
+    likely = replace(join.same_node, exact=False)
+    for how, confidence in ((join.same_node, Confidence.CONFIRMED), (likely, Confidence.PROBABLE)):
+        cause = toy("node_down", layer=1, explains={"PodLost": how})
+        story = Story(cause, POD_LOST)
+        story.says(finding(cause, NODE, since=START, keys="n1"), finding(POD_LOST, pod("a"), since=START, keys="n1"))
+        assert story.one().confidence is confidence
 
 
 def test_a_namespace_never_explains_another() -> None:

@@ -431,9 +431,12 @@ class Ledger:
         subject = entry.identity[1]
         worst = entry.members[0] if entry.members else None
         before = entry.remembered
-        explains = _explained(self.folding.symptoms.get(entry.identity, ()))
+        symptoms = self.folding.symptoms.get(entry.identity, ())
+        explains = _explained(symptoms)
         if worst is not None:
-            confidence, evidence, params = worst.confidence, worst.evidence, dict(worst.params)
+            proved = all(self.folding.exact[symptom] for symptom, _ in symptoms)
+            confidence = worst.confidence if proved else Confidence.PROBABLE
+            evidence, params = worst.evidence, dict(worst.params)
             severity = min(worst.severity, self.settings.severity(entry.check))
             uid = worst.uid if worst.subject == subject else ""
             message = _message(entry.members, subject)
