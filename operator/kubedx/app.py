@@ -297,9 +297,13 @@ class App:
             async with asyncio.timeout(min(max(pause, 0.0), STUCK_AFTER / 4)):
                 await self._wake.wait()
 
-    def _exists(self, ref: Ref) -> bool:
+    def _exists(self, ref: Ref) -> bool | None:
+        """Whether an object exists, as far as is known; None where its kind is watched and cannot be seen now."""
         table = next((one for view, one in self._store.tables.items() if view.resource.kind == ref.kind), None)
-        return table is not None and (ref.namespace, ref.name) in table.rows
+        if table is None:
+            # A zone is no object, a foreign owner is watched by nobody; a kind with a group may not be discovered yet.
+            return None if "." in ref.kind and self._options.metadata_kinds else True
+        return (ref.namespace, ref.name) in table.rows if table.state.readable else None
 
     # --- out ---
 
@@ -340,6 +344,7 @@ class App:
             findings=self._ledger.findings(),
             checks={check.id: self._settings.enabled(check) for check in self._registry},
             evaluations=evaluations,
+            durations=dict(self._engine.seconds) if self._engine else {},
             watches=[self._watch_facts(view) for view in self._store.tables],
             writes=self._writer.results,
             left_out=self._writer.left_out,

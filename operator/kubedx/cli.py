@@ -29,6 +29,9 @@ class Exit(IntEnum):
     """kubedx itself broke; EX_SOFTWARE of sysexits.h."""
 
 
+_LAST_PORT = 65535
+
+
 def fail(code: Exit, message: str) -> NoReturn:
     """End with a message on the standard error."""
     click.echo(f"Error: {message}", err=True)
@@ -100,7 +103,7 @@ def run(  # noqa: PLR0913 -- one argument an option
 
     _log(log_format, logging.DEBUG if verbose else logging.INFO)
     host, separator, port = listen.rpartition(":")
-    if not separator or not port.isdecimal():
+    if not separator or not port.isdecimal() or int(port) > _LAST_PORT:
         raise click.UsageError(f"--listen {listen!r} is no HOST:PORT, such as 0.0.0.0:8080.")
     options = Options(
         host=host or "0.0.0.0",  # noqa: S104 -- as asked for

@@ -7,6 +7,7 @@ the checks asked about the object itself and those that read a place which the o
 
 import heapq
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -57,6 +58,7 @@ class Engine:
         self.verdicts: dict[Pair, Verdict] = {}
         self.evaluations: dict[str, int] = defaultdict(int)
         self.failed_evaluations: dict[str, int] = defaultdict(int)
+        self.seconds: dict[str, float] = defaultdict(float)
         self._settings = settings
         self._now = now
         self._cluster_interval = cluster_interval
@@ -211,6 +213,7 @@ class Engine:
         if argument is None:
             self._last_run[pair] = self._now
         self.evaluations[check.id] += 1
+        begun = time.perf_counter()
         try:
             asked = isinstance(subject, Cluster) or not check.when or bool(check.when & bits(subject))
             verdict = self._verdict(check, subject) if asked else SILENT
@@ -218,6 +221,8 @@ class Engine:
             self._failed(pair, error)
             self._note(pair, notes)
             return
+        finally:
+            self.seconds[check.id] += time.perf_counter() - begun
         self._errors.pop(pair, None)
         if notes.watched_too_short and not verdict.findings and isinstance(subject, View):
             verdict = Verdict(unknowns=((ref(subject), "It has not been watched for long enough yet."),))

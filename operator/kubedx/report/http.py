@@ -1,5 +1,6 @@
 """/metrics, /healthz and /readyz."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -62,9 +63,9 @@ async def serve(
         try:
             await site.start()
         except OSError as error:
-            raise ListenError(
-                f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --listen."
-            ) from error
+            # asyncio puts the address into the reason once more; a name that is not known has a negative number.
+            reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or error
+            raise ListenError(f"Cannot listen on {host}:{port}: {reason}. Choose another with --listen.") from error
         addresses = runner.addresses
         yield addresses[0][1] if addresses else port
     finally:

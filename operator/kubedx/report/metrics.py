@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from kubedx import __version__
@@ -54,6 +54,7 @@ class Facts:
         findings: Counts by check, namespace, kind, severity and role.
         checks: Whether each check is enabled.
         evaluations: How often each check was asked, by outcome.
+        durations: How many seconds each check took in all.
         watches: How each kind is watched.
         writes: How many writes there were, by result.
         left_out: How many diagnoses were left without an object because of the limit.
@@ -64,6 +65,7 @@ class Facts:
     findings: Mapping[tuple[Check, str, str, Severity, str], int] = field(default_factory=dict)
     checks: Mapping[str, bool] = field(default_factory=dict)
     evaluations: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    durations: Mapping[str, float] = field(default_factory=dict)
     watches: Sequence[WatchFacts] = ()
     writes: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
@@ -148,7 +150,11 @@ def _checks(facts: Facts) -> Iterator[Metric]:
     )
     for labels, count in sorted(facts.evaluations.items()):
         runs.add_metric(labels, count)
-    yield from (enabled, runs)
+    took = SummaryMetricFamily("kubedx_check_duration_seconds", "How long checks took to answer.", labels=("check",))
+    for check, seconds in sorted(facts.durations.items()):
+        asked = sum(count for (name, _), count in facts.evaluations.items() if name == check)
+        took.add_metric((check,), count_value=asked, sum_value=seconds)
+    yield from (enabled, runs, took)
 
 
 def _watches(facts: Facts) -> Iterator[Metric]:
