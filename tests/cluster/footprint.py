@@ -53,7 +53,7 @@ def requests(cluster: Cluster, *, after: int = 0) -> list[Request]:
     found = {
         event["auditID"]: _request(event)
         for event in cluster.audit()
-        if event["user"]["username"].startswith(ACCOUNTS) and "objectRef" in event
+        if event["user"].get("username", "").startswith(ACCOUNTS) and "objectRef" in event
     }
     return list(found.values())[after:]
 

@@ -64,7 +64,7 @@ async def serve(
             await site.start()
         except OSError as error:
             # asyncio puts the address into the reason once more; a name that is not known has a negative number.
-            reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or error
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
             raise ListenError(f"Cannot listen on {host}:{port}: {reason}. Choose another with --listen.") from error
         addresses = runner.addresses
         yield addresses[0][1] if addresses else port

@@ -410,12 +410,19 @@ def _tls_context(server: str, found: "Configuration") -> ssl.SSLContext | bool:
         else:
             context.load_default_certs()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"The CA certificate {found.ssl_ca_cert} cannot be used: {error}") from error
+        # What stands in the kubeconfig itself was put into a temporary file, whose name tells nobody anything.
+        raise ConfigError(
+            f"The CA certificate {found.ssl_ca_cert} cannot be used: {error}. "
+            "Check certificate-authority(-data) of this cluster in the kubeconfig."
+        ) from error
     try:
         if found.cert_file:
             context.load_cert_chain(found.cert_file, found.key_file or None)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"The client certificate {found.cert_file} cannot be used: {error}") from error
+        raise ConfigError(
+            f"The client certificate {found.cert_file} cannot be used: {error}. "
+            "Check client-certificate(-data) and client-key(-data) of this user in the kubeconfig."
+        ) from error
     return context
 
 
