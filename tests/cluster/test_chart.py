@@ -104,8 +104,9 @@ def test_the_operators_account_reads_what_checks_need_and_writes_its_own_kinds(s
         assert site.may(verb, resource), (verb, resource)
     assert site.may("patch", "clusterdiagnoses.kubedx.dev", "--subresource=status")
     assert site.may("patch", "diagnosispolicies.kubedx.dev/cluster", "--subresource=status")
-    for verb in ("get", "create", "update"):
-        assert site.may(verb, "leases.coordination.k8s.io", "--namespace=kubedx"), verb
+    assert site.may("create", "leases.coordination.k8s.io", "--namespace=kubedx")
+    for verb in ("get", "update"):
+        assert site.may(verb, "leases.coordination.k8s.io/kubedx", "--namespace=kubedx"), verb
 
 
 def test_the_operators_account_may_do_nothing_else(site: Site) -> None:
@@ -128,7 +129,8 @@ def test_the_operators_account_may_do_nothing_else(site: Site) -> None:
         assert not site.may(verb, resource), (verb, resource)
     assert not site.may("get", "nodes", "--subresource=proxy")
     assert not site.may("create", "pods", "--subresource=exec")
-    assert not site.may("update", "leases.coordination.k8s.io", "--namespace=default")
+    assert not site.may("update", "leases.coordination.k8s.io/kubedx", "--namespace=default")
+    assert not site.may("update", "leases.coordination.k8s.io/another", "--namespace=kubedx")
 
 
 def test_the_role_view_sees_no_diagnoses(site: Site) -> None:
