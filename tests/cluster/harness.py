@@ -88,7 +88,7 @@ class Cluster:
             [str(_program("kubectl")), f"--kubeconfig={self.kubeconfig}", *args], stdin=stdin, timeout=timeout
         ).stdout
 
-    def get(self, *args: str) -> Any:  # noqa: ANN401 - the API's own JSON
+    def get(self, *args: str) -> Any:
         """What `kubectl get ... -o json` answers: the items of a list, or the one object."""
         answer = json.loads(self.kubectl("get", *args, "-o", "json"))
         return answer["items"] if answer["kind"].endswith("List") and "items" in answer else answer

@@ -248,7 +248,7 @@ def test_the_largest_diagnosis_is_accepted_and_below_16_kib(kinds: Cluster, writ
 
 
 @pytest.mark.parametrize("kind", crd.KINDS, ids=lambda kind: kind.singular)
-def test_kubectl_explains_every_field_of_the_status(kinds: Cluster, kind: Any) -> None:  # noqa: ANN401 -- a parameter of the test
+def test_kubectl_explains_every_field_of_the_status(kinds: Cluster, kind: Any) -> None:
     told = " ".join(kinds.kubectl("explain", f"{kind.singular}.status").split())
     for field in kind.status.model_fields.values():
         assert field.alias in told
