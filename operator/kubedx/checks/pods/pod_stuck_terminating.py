@@ -85,8 +85,11 @@ def pod_stuck_terminating(pod: Pod, nodes: Lookup[Node] | None, events: Events |
 
 
 def _patience(pod: Pod) -> timedelta:
-    """Half the grace period, where that is longer than raiseAfter: who asks for an hour may need a little more."""
-    return seconds((pod.metadata.deletion_grace_period_seconds or 0) / 2)
+    """What a kubelet takes to clear up, or half the grace period where that is longer than raiseAfter.
+
+    Before that it is no cause of anything, however long a claim or a namespace already waits for the pod.
+    """
+    return max(seconds(10), seconds((pod.metadata.deletion_grace_period_seconds or 0) / 2))
 
 
 def _has_ended(pod: Pod) -> bool:
