@@ -44,6 +44,8 @@ SLICE = 20
 RETRY = 15.0
 """Seconds between two tries to find a kind that is not served yet, or to read our own objects at start."""
 
+_NOT_FOUND = 404
+
 STUCK_AFTER = 60.0
 """Seconds without a turn of the main loop after which the process counts as unhealthy."""
 
@@ -259,7 +261,8 @@ class App:
                     self._our_kind_changed(policy.RESOURCE.kind, "LISTED", body)
                 bodies = await self._list(diagnosis.RESOURCE)
             except (ApiError, ConfigError) as error:
-                logger.warning("Our own kinds cannot be read; are the CRDs installed? %s", error)
+                hint = " Are the CRDs installed?" if getattr(error, "status", 0) == _NOT_FOUND else ""
+                logger.warning("Our own kinds cannot be read yet: %s.%s", error, hint)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, RETRY)
             else:
