@@ -38,6 +38,11 @@ def trimmed(value: Any) -> Any:  # noqa: ANN401 - the API's own JSON
     )
 
 
+def is_api_server(plural: str, item: dict[str, Any]) -> bool:
+    """Whether an object is the API server's own EndpointSlice, which has the address of this machine."""
+    return plural == "endpointslices" and item["metadata"]["name"] == "kubernetes"
+
+
 def main() -> int:
     """Writes the dump anew."""
     cluster = harness.find(harness.checkout_name())
@@ -48,6 +53,7 @@ def main() -> int:
     FOLDER.mkdir()
     for resource in sorted({view.resource for check in registry() for view in registry().kinds(check)}, key=str):
         listing = trimmed(json.loads(cluster.kubectl("get", "--raw", resource.path)))
+        listing["items"] = [one for one in listing["items"] if not is_api_server(resource.plural, one)]
         text = yaml.safe_dump(listing, sort_keys=False, width=120)
         (FOLDER / f"{resource.plural}.yaml").write_text(text, encoding="utf-8")
     size = sum(file.stat().st_size for file in FOLDER.iterdir())
