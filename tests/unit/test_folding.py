@@ -170,6 +170,16 @@ def test_a_cause_that_is_pending_is_said_with_its_symptom() -> None:
     assert story.states() == {"NodeDown n1": "Open"}
 
 
+def test_a_pending_cause_that_is_younger_than_its_symptom_takes_nothing_away() -> None:
+    slow = toy("node_down", layer=1, raise_after=timedelta(minutes=5), explains={"PodLost": join.same_node})
+    story = Story(slow, POD_LOST)
+    late = START + timedelta(seconds=1)
+    story.says(finding(POD_LOST, pod("a"), since=START, keys="n1"), finding(slow, NODE, since=late, keys="n1"))
+    story.later(seconds=2)
+
+    assert story.states() == {"PodLost a": "Open"}
+
+
 def test_a_back_relation_holds_only_for_a_cause_that_began_half_a_minute_before() -> None:
     for lead, roots in ((30, {"PodCrashing cni"}), (29, {"PodCrashing cni", "NodeCNINotReady n1"})):
         crash = toy("pod_crashing", layer=5, group=by.owner, explains={"NodeCNINotReady": join.back(join.same_node)})

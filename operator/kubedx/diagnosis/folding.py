@@ -175,7 +175,8 @@ def _may_explain(cause: Group, symptom: RawFinding, join: Join, now: datetime) -
         return True
     if join.is_back:
         return cause.since + BACK_LEAD <= symptom.since
-    return cause.since <= symptom.since + CAUSE_MAY_LAG
+    # What is not said yet must be older than its symptom to be said for its sake: the lag is for what is certain.
+    return cause.since <= symptom.since + (timedelta(0) if cause.is_pending else CAUSE_MAY_LAG)
 
 
 def _break_cycles(links: dict[Identity, list[_Link]], by_identity: Mapping[Identity, Group]) -> None:
