@@ -48,6 +48,9 @@ CONNECT_TIMEOUT = 10.0
 STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
 """A stream has no end of its own; its reader decides when silence is too long."""
 
+CLOSING_TIME = 0.1
+"""Seconds that connections get to close in before their loop may end."""
+
 READ_BUFFER = 1 << 20
 """Bytes that a stream may hold unread before aiohttp stops reading from the socket."""
 
@@ -449,6 +452,8 @@ class Api:
         if self._session is not None:
             await self._session.close()
             self._session = None
+            # TLS connections take a few more turns of the loop to close; ended before, it leaves sockets behind.
+            await asyncio.sleep(CLOSING_TIME)
 
     @property
     def server(self) -> str:
