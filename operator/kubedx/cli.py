@@ -95,11 +95,11 @@ def run(  # noqa: PLR0913 -- one argument an option
     verbose: bool,
 ) -> None:
     """Run the operator: watch the cluster, write ClusterDiagnosis objects, serve metrics."""
-    import asyncio  # noqa: PLC0415 -- `kubedx --help` needs none of this
+    import asyncio
 
-    from kubedx.app import App, Options  # noqa: PLC0415
-    from kubedx.report.http import ListenError  # noqa: PLC0415
-    from kubedx.watch.client import ConfigError, Login, UnreachableError  # noqa: PLC0415
+    from kubedx.app import App, Options
+    from kubedx.report.http import ListenError
+    from kubedx.watch.client import ConfigError, Login, UnreachableError
 
     _log(log_format, logging.DEBUG if verbose else logging.INFO)
     host, separator, port = listen.rpartition(":")
@@ -122,7 +122,7 @@ def run(  # noqa: PLR0913 -- one argument an option
 
 
 def _log(form: str, level: int) -> None:
-    from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415
+    from pythonjsonlogger.json import JsonFormatter
 
     handler = logging.StreamHandler()
     if form == "json":
@@ -137,7 +137,7 @@ def _log(form: str, level: int) -> None:
 def _yaml_file(path: str | None) -> Mapping[str, Any] | None:
     if path is None:
         return None
-    import yaml  # noqa: PLC0415
+    import yaml
 
     try:
         body = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -197,10 +197,10 @@ def scan(  # noqa: PLR0913 -- one argument an option
     """
     if live == (path is not None):
         raise click.UsageError("Give either a PATH to read or --live.")
-    from kubedx.report import text  # noqa: PLC0415 -- `kubedx --help` needs none of this
-    from kubedx.scan import scan_dump, scan_live  # noqa: PLC0415
-    from kubedx.watch.client import ConfigError, Login, UnreachableError  # noqa: PLC0415
-    from kubedx.watch.dump import DumpError  # noqa: PLC0415
+    from kubedx.report import text
+    from kubedx.scan import scan_dump, scan_live
+    from kubedx.watch.client import ConfigError, Login, UnreachableError
+    from kubedx.watch.dump import DumpError
 
     body = _policy_body(policy)
     try:
@@ -219,7 +219,7 @@ def _policy_body(path: str | None) -> Mapping[str, Any] | None:
 
 
 def _exit_code(report: "Report", fail_on: str) -> Exit:
-    from kubedx.core.finding import Severity  # noqa: PLC0415
+    from kubedx.core.finding import Severity
 
     loud = [one for one in report.diagnoses if not one.silenced]
     if fail_on != "never" and any(one.severity >= Severity[fail_on.upper()] for one in loud):
@@ -233,8 +233,8 @@ def _exit_code(report: "Report", fail_on: str) -> Exit:
 )
 def checks(*, output: str) -> None:
     """List all checks."""
-    from kubedx.checks import registry  # noqa: PLC0415
-    from kubedx.generate import explain as explaining  # noqa: PLC0415
+    from kubedx.checks import registry
+    from kubedx.generate import explain as explaining
 
     click.echo(explaining.listing(explaining.rows(registry()), output), nl=False)
 
@@ -244,8 +244,8 @@ def checks(*, output: str) -> None:
 @click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def explain(*, check: str, output: str) -> None:
     """Tell what a check means, what to do, what it reads, and how to set it. CHECK is an id such as PVCPending."""
-    from kubedx.checks import registry  # noqa: PLC0415
-    from kubedx.generate import explain as explaining  # noqa: PLC0415
+    from kubedx.checks import registry
+    from kubedx.generate import explain as explaining
 
     known = registry()
     if check not in known.by_id:
@@ -259,9 +259,9 @@ def explain(*, check: str, output: str) -> None:
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; show what is stale and end with code 1.")
 def generate(*, only_check: bool) -> None:
     """Write what follows from the checks: CRDs, chart, documentation. Only in a clone of kubedx's repository."""
-    from kubedx.checks import registry  # noqa: PLC0415
-    from kubedx.generate import tree  # noqa: PLC0415
-    from kubedx.report.metrics import Facts, FactsCollector  # noqa: PLC0415
+    from kubedx.checks import registry
+    from kubedx.generate import tree
+    from kubedx.report.metrics import Facts, FactsCollector
 
     known = registry()
     try:
@@ -289,9 +289,9 @@ def generate(*, only_check: bool) -> None:
 @click.option("--kind", default="Pod", show_default=True, help="The kind that it is about.")
 def new_check(*, id_: str, area: str, kind: str) -> None:
     """Start a check named ID, such as PodStuckSomehow, in a clone of kubedx's repository: its module and two cases."""
-    from kubedx.checks import registry  # noqa: PLC0415
-    from kubedx.generate import scaffold, tree  # noqa: PLC0415
-    from kubedx.kube.views import BY_KIND  # noqa: PLC0415
+    from kubedx.checks import registry
+    from kubedx.generate import scaffold, tree
+    from kubedx.kube.views import BY_KIND
 
     if kind not in BY_KIND:
         fail(
