@@ -314,6 +314,8 @@ class App:
         stuck = time.monotonic() - self._last_turn
         if self._engine is not None and stuck > STUCK_AFTER:
             return f"the main loop has not turned for {stuck:.0f} seconds"
+        if self._engine is not None and self._kopf is not None and not self._kopf.alive:
+            return "the thread that follows the policy has ended"
         return ""
 
     def _awaited(self) -> str:
