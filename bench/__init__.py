@@ -1,0 +1,1 @@
+"""Measurements of whole processes at the limits of Kubernetes; `README.md` explains each row."""

@@ -1,0 +1,3 @@
+module kubedx.dev/bench/server
+
+go 1.24
