@@ -27,7 +27,17 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROGRESS_SECONDS = 10.0
 
-KUBERNETES = "v1.36.3"
+KUBERNETES = "1.36.3"
+CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
+CONTROL_PLANES = {
+    # Some modules that only the controllers of 1.32.13 need cannot be had from every Go proxy. Those of the next minor
+    # version make the same objects and Events, and kubedx talks with nothing but the API server.
+    "1.32.13": {"kube-apiserver": "kubernetes-1.32.13", **dict.fromkeys(CONTROLLERS, "kubernetes-1.33.13")},
+    "1.33.13": dict.fromkeys(("kube-apiserver", *CONTROLLERS), "kubernetes-1.33.13"),
+    KUBERNETES: {},
+}
+"""By version of the API server, the sets of the programs that do not come from `kubernetes` (`make test-versions`)."""
+
 Say = Callable[[str], None]
 
 
@@ -57,20 +67,31 @@ class ToolSet:
         return ("-trimpath", "-buildvcs=false", "-tags", "no_btrfs", "-ldflags", self.ldflags)
 
 
+def _kubernetes_ldflags(version: str) -> str:
+    major, minor, _ = version.split(".")
+    return (
+        "-s -w "
+        f"-X k8s.io/component-base/version.gitVersion=v{version} "
+        f"-X k8s.io/component-base/version.gitMajor={major} -X k8s.io/component-base/version.gitMinor={minor} "
+        f"-X k8s.io/client-go/pkg/version.gitVersion=v{version}"
+    )
+
+
 SETS = {
     tools.name: tools
     for tools in (
         ToolSet(
             "kubernetes",
-            ldflags="-s -w "
-            f"-X k8s.io/component-base/version.gitVersion={KUBERNETES} "
-            "-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36 "
-            f"-X k8s.io/client-go/pkg/version.gitVersion={KUBERNETES}",
+            ldflags=_kubernetes_ldflags(KUBERNETES),
             renames={"server": "etcd"},
             patience="about 5 minutes",
         ),
         ToolSet("helm", patience="about 2 minutes"),
         ToolSet("kind"),
+        *(
+            ToolSet(f"kubernetes-{version}", ldflags=_kubernetes_ldflags(version), patience="about 5 minutes")
+            for version in ("1.32.13", "1.33.13")
+        ),
     )
 }
 PROMTOOL = "promtool"
@@ -87,6 +108,36 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "kubedx"
 
 
+def kubernetes_version() -> str:
+    """The version of the API servers that the harness starts.
+
+    Returns:
+        `$KUBEDX_KUBERNETES`, such as `1.33.13`; `KUBERNETES` if it is not set.
+
+    Raises:
+        ToolsUnavailable: Nobody pinned that version.
+    """
+    version = os.environ.get("KUBEDX_KUBERNETES") or KUBERNETES
+    if version not in CONTROL_PLANES:
+        raise ToolsUnavailable(f"KUBEDX_KUBERNETES is {version!r}; it can be {', '.join(CONTROL_PLANES)}.")
+    return version
+
+
+def set_of(program: str) -> str:
+    """The set that a program of a cluster comes from, in the wanted version of Kubernetes.
+
+    Args:
+        program: Its name, such as `kube-apiserver` or `etcd`.
+
+    Returns:
+        The name of the set.
+
+    Raises:
+        ToolsUnavailable: `$KUBEDX_KUBERNETES` names a version that nobody pinned.
+    """
+    return CONTROL_PLANES[kubernetes_version()].get(program, "kubernetes")
+
+
 def _stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -95,7 +146,7 @@ def ensure(name: str, *, say: Say = _stderr) -> Path:
     """The folder with the programs of one set, built now if this machine has none yet.
 
     Args:
-        name: `kubernetes`, `helm`, `kind` or `promtool`.
+        name: `kubernetes`, `kubernetes-1.33.13`, `helm`, `kind` or `promtool`, for example.
         say: Takes one line of progress at a time.
 
     Returns:
