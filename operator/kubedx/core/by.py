@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kubedx.core.finding import Finding, Ref
+from kubedx.core.finding import Finding, Ref, harmless
 from kubedx.core.inputs import Reader
 from kubedx.core.owners import OWNING_KINDS, top_owner
 from kubedx.kube.meta import View
@@ -33,7 +33,7 @@ def _owner(finding: Finding, read: Reader) -> Ref:
 
 def _node(finding: Finding, _: Reader) -> Ref:
     node = finding.subject.spec.node_name if isinstance(finding.subject, Pod) else ""
-    return Ref("Node", "", node) if node else finding.ref
+    return harmless(Ref("Node", "", node)) if node else finding.ref
 
 
 def _namespace(finding: Finding, _: Reader) -> Ref:

@@ -84,7 +84,7 @@ class Input:
     derived: Derived[object] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Check:
     """One question to the cluster, with all that is to be said about it.
 
@@ -137,10 +137,6 @@ class Check:
     settings_type: type[Settings]
     documentation: Mapping[str, str]
 
-    def __hash__(self) -> int:
-        """Two checks of one id are the same check."""
-        return hash(self.id)
-
     @cached_property
     def about_cluster(self) -> bool:
         """Whether the check is asked once about the cluster as a whole."""
@@ -151,6 +147,11 @@ class Check:
         """The kinds without which the check cannot answer."""
         found = [*self.subjects, *(view for one in self.inputs if not one.optional for view in _kinds(one))]
         return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def enriching(self) -> tuple[type[View], ...]:
+        """The kinds without which the check answers too, perhaps in another way."""
+        return tuple(dict.fromkeys(view for one in self.inputs if one.optional for view in _kinds(one)))
 
     @cached_property
     def placeholders(self) -> frozenset[str]:

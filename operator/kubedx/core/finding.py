@@ -6,7 +6,10 @@ from datetime import datetime
 from enum import Enum, IntEnum
 from types import MappingProxyType
 
+import msgspec
+
 from kubedx.kube.meta import View
+from kubedx.kube.text import clean
 
 Param = str | int | datetime
 
@@ -50,8 +53,7 @@ class Profile(Enum):
     """Hygiene."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
+class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
     """The name of an object, whether it exists or not."""
 
     kind: str
@@ -66,11 +68,27 @@ class Ref:
 
 def ref(view: View) -> Ref:
     """Name a view's object."""
-    return Ref(view.resource.kind, view.metadata.namespace, view.metadata.name)
+    metadata = view.metadata
+    return Ref(view.resource.kind, metadata.namespace, metadata.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+def harmless(name: Ref) -> Ref:
+    """Give a name as it may be shown.
+
+    The names of objects are harmless since they were decoded; nobody looked at the names of what they refer to.
+
+    Args:
+        name: A name from the cluster.
+
+    Returns:
+        The same, or what is left of it once it is cleaned.
+    """
+    if name.name.isprintable() and name.kind.isprintable() and name.namespace.isprintable():
+        return name
+    return Ref(clean(name.kind), clean(name.namespace), clean(name.name))
+
+
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One thing that a finding rests on.
 
     Attributes:
@@ -98,12 +116,16 @@ def field(view: View, path: str, value: object, at: datetime | None = None) -> E
     Returns:
         The evidence.
     """
-    return Evidence(f"{ref(view).text} {path}", str(value), at)
+    return Evidence(f"{ref(view).text} {_shown(path)}", _shown(str(value)), at)
+
+
+def _shown(value: str) -> str:
+    return value if value.isprintable() else clean(value)
 
 
 def absent(missing: Ref) -> Evidence:
     """Give the absence of an object as evidence."""
-    return Evidence(missing.text, "not found")
+    return Evidence(harmless(missing).text, "not found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +153,14 @@ class Finding:
         confidence: The confidence, where it is lower than the evidence suggests.
         evidence: What it rests on.
         nodes: The nodes that it involves, where the subject does not tell.
+        backends: Who should have answered, where the subject does not tell: Services, or hosts.
         params: The values of the placeholders in the check's message and steps, besides kind, namespace and name.
+
+    Attributes:
+        ref: The name of the subject.
     """
 
-    __slots__ = ("confidence", "evidence", "nodes", "params", "severity", "since", "subject")
+    __slots__ = ("backends", "confidence", "evidence", "nodes", "params", "ref", "severity", "since", "subject")
 
     def __init__(
         self,
@@ -146,20 +172,19 @@ class Finding:
         confidence: Confidence | None = None,
         evidence: tuple[Evidence, ...] = (),
         nodes: tuple[str, ...] = (),
+        backends: tuple[Ref, ...] = (),
         **params: Param,
     ) -> None:
         self.subject = subject
+        self.ref: Ref = harmless(subject) if isinstance(subject, Ref) else ref(subject)
         self.since = since
         self.severity = severity
         self.confidence = confidence
         self.evidence = evidence
         self.nodes = nodes
-        self.params: Mapping[str, Param] = MappingProxyType(params)
-
-    @property
-    def ref(self) -> Ref:
-        """The name of the subject."""
-        return self.subject if isinstance(self.subject, Ref) else ref(self.subject)
+        self.backends = backends
+        shown = {name: _shown(value) if isinstance(value, str) else value for name, value in params.items()}
+        self.params: Mapping[str, Param] = MappingProxyType(shown)
 
     def __repr__(self) -> str:
         """Show subject and params, for tests and logs."""

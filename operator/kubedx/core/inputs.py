@@ -6,7 +6,7 @@ Each lookup is noted, so that the engine runs exactly those checks again whose a
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -120,6 +120,9 @@ class Now(Protocol):
 
 class Reader(Protocol):
     """Access to all kinds, for groupings, joins and derived values."""
+
+    memo: dict[object, Any]
+    """What was worked out already while this one question is answered."""
 
     def lookup(self, view: type[V]) -> Lookup[V] | None:
         """The objects of a kind, or None where they cannot be read."""

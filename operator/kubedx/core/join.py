@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from kubedx.core.finding import Finding, Param, Ref
 from kubedx.core.inputs import Reader
 from kubedx.core.owners import OWNING_KINDS, owner_chain
+from kubedx.kube.images import registry
 from kubedx.kube.meta import View
 from kubedx.kube.views import (
     APIService,
@@ -35,6 +36,8 @@ class Join:
         narrowing: Params that a symptom must carry for the join to hold.
         is_back: Whether the cause stands in a higher layer than the symptom, as a workload whose component it is does.
         exact: Whether meeting keys prove the relation, or only make it likely.
+        suffices: Whether the cause, while it lasts, is enough for the symptom, however late it began: pods, claims and
+            what stands on them are replaced, and their time begins anew.
         description: How they belong together, in a sentence.
     """
 
@@ -44,6 +47,7 @@ class Join:
     narrowing: Mapping[str, Param] = field(default_factory=dict)
     is_back: bool = False
     exact: bool = True
+    suffices: bool = False
     description: str = ""
 
     def where(self, **params: Param) -> "Join":
@@ -72,20 +76,20 @@ def _namespace(finding: Finding, _: Reader) -> Iterator[str]:
         yield found.namespace
 
 
-def _slices(service: Ref, read: Reader) -> tuple[EndpointSlice, ...]:
-    lookup = read.lookup(EndpointSlice)
-    if lookup is None:
-        return ()
-    return lookup.selected_by({"kubernetes.io/service-name": service.name}, service.namespace)
-
-
-def _service_of(finding: Finding) -> Ref | None:
+def _backends(finding: Finding) -> Iterator[Ref]:
+    yield from finding.backends
     subject = finding.subject
     if isinstance(subject, Service):
-        return finding.ref
-    if isinstance(subject, APIService) and subject.spec.service:
-        return Ref("Service", subject.spec.service.namespace, subject.spec.service.name)
-    return None
+        yield finding.ref
+    elif isinstance(subject, APIService) and subject.spec.service:
+        yield Ref("Service", subject.spec.service.namespace, subject.spec.service.name)
+
+
+def _slices(finding: Finding, read: Reader) -> Iterator[EndpointSlice]:
+    for one in _backends(finding):
+        lookup = read.lookup(EndpointSlice) if one.kind == "Service" else None
+        if lookup is not None:
+            yield from lookup.selected_by({"kubernetes.io/service-name": one.name}, one.namespace)
 
 
 def _node(finding: Finding, read: Reader) -> Iterator[str]:
@@ -96,8 +100,8 @@ def _node(finding: Finding, read: Reader) -> Iterator[str]:
     elif isinstance(subject, Pod):
         if subject.spec.node_name:
             yield subject.spec.node_name
-    elif (service := _service_of(finding)) is not None:
-        for slice_ in _slices(service, read):
+    else:
+        for slice_ in _slices(finding, read):
             yield from (endpoint.node_name for endpoint in slice_.endpoints if endpoint.node_name)
 
 
@@ -129,20 +133,17 @@ def _scale_target(finding: Finding, read: Reader) -> Iterator[str]:
 
 
 def _service(finding: Finding, _: Reader) -> Iterator[str]:
-    service = _service_of(finding)
-    if service is not None:
-        yield service.text
+    yield from (backend.text for backend in _backends(finding))
 
 
 def _pods(finding: Finding, read: Reader) -> Iterator[str]:
-    service = _service_of(finding)
     if isinstance(finding.subject, Pod):
         yield finding.ref.text
-    elif service is not None:
-        for slice_ in _slices(service, read):
-            for endpoint in slice_.endpoints:
-                if endpoint.target_ref and endpoint.target_ref.kind == "Pod":
-                    yield Ref("Pod", service.namespace, endpoint.target_ref.name).text
+        return
+    for slice_ in _slices(finding, read):
+        for endpoint in slice_.endpoints:
+            if endpoint.target_ref and endpoint.target_ref.kind == "Pod":
+                yield Ref("Pod", slice_.namespace, endpoint.target_ref.name).text
 
 
 def _claim(finding: Finding, _: Reader) -> Iterator[str]:
@@ -166,6 +167,13 @@ def _storage_class(finding: Finding, _: Reader) -> Iterator[str]:
             yield DEFAULT_CLASS
         elif wanted:
             yield wanted
+
+
+def _image_registry(finding: Finding, _: Reader) -> Iterator[str]:
+    if finding.ref.kind == "ImageRegistry":
+        yield finding.ref.name
+    elif isinstance(finding.subject, Pod):
+        yield from (registry(one.image) for one in finding.subject.containers if one.state.waiting)
 
 
 CNI_DAEMON_SETS = (
@@ -219,6 +227,7 @@ same_owner = Join(
     "same_owner",
     _owners,
     OWNING_KINDS,
+    suffices=True,
     description="One is above the other, or both are below the same workload: a pod, its ReplicaSet, its Deployment.",
 )
 
@@ -233,16 +242,19 @@ selected_pods = Join(
     "selected_pods",
     _pods,
     (EndpointSlice,),
-    description="The cause is a pod, the symptom a Service (or an APIService behind one) that sends traffic to it.",
+    description="The cause is a pod, the symptom a Service that sends traffic to it, or an APIService or a webhook "
+    "behind which there is one.",
 )
 
 service_behind = Join(
     "service_behind",
     _service,
-    description="The cause is a Service, the symptom an APIService that it serves.",
+    suffices=True,
+    description="They have the same Service, or the same host, behind them: a Service, an APIService, a webhook, what "
+    "a webhook keeps from happening.",
 )
 
-claim = Join("claim", _claim, description="One is a claim, the other a pod that uses it.")
+claim = Join("claim", _claim, suffices=True, description="One is a claim, the other a pod that uses it.")
 
 storage_class = Join(
     "storage_class",
@@ -250,10 +262,18 @@ storage_class = Join(
     description="The cause is a StorageClass, the symptom a claim of that class.",
 )
 
+image_registry = Join(
+    "image_registry",
+    _image_registry,
+    description="The cause is an image registry, the symptom a pod with a container that waits and whose image comes "
+    "from it.",
+)
+
 scale_target = Join(
     "scale_target",
     _scale_target,
     OWNING_KINDS,
+    suffices=True,
     description="The cause is a pod or workload, the symptom an autoscaler that scales it.",
 )
 
@@ -268,5 +288,6 @@ component = Join(
 cluster = Join(
     "cluster",
     _cluster,
+    suffices=True,
     description="One cause for the whole cluster: every symptom of the type belongs to it.",
 )

@@ -37,12 +37,14 @@ def command(template: str, params: Mapping[str, Param]) -> str:
     """Fill a command template, each value quoted for a POSIX shell.
 
     Args:
-        template: A command with ``{name}`` placeholders.
+        template: A command with ``{name}`` placeholders. ``-n {namespace}`` is left out where there is no namespace.
         params: A value for each.
 
     Returns:
         The command, safe to paste.
     """
+    if params.get("namespace") == "":
+        template = template.replace("-n {namespace} ", "")
     return template.format_map(_Quoted(params))
 
 

@@ -8,30 +8,52 @@ the checks asked about the object itself and those that read a place which the o
 import heapq
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from kubedx.core.check import Check, Input, Registry
-from kubedx.core.finding import Confidence, Finding, Ref, Unknown, ref
+from kubedx.core.finding import Confidence, Finding, Param, Ref, Unknown, ref
 from kubedx.core.inputs import CLUSTER, Cluster, Derived
+from kubedx.engine.asks import Asks
 from kubedx.engine.verdict import SILENT, Argument, Outcome, RawFinding, Verdict
-from kubedx.kube.bits import bits
+from kubedx.kube.known import Known
 from kubedx.kube.meta import View
 from kubedx.kube.text import clean
-from kubedx.kube.views import Event
 from kubedx.settings import Settings
-from kubedx.store.lookups import Desk, Notes
-from kubedx.store.store import Change, Store, Token
+from kubedx.store.lookups import READABLE, Desk, Notes
+from kubedx.store.store import Change, Key, Store, Token, places
 
 logger = logging.getLogger(__name__)
 
 Pair = tuple[Check, Argument]
 """A check and what it is asked about."""
 
+Reader = Pair | Derived[Any]
+"""What is to be asked again, or computed again, when something that it read changes."""
+
+R = TypeVar("R", Pair, Derived[Any])
+
 _AT_ONCE = timedelta(0)
+_MOST_READINGS = 4096
+"""Sets of places that were read that are remembered: the pods of a workload read the same."""
+
+_MOST_PARTS = 1 << 14
+"""Keys and params of findings that are remembered, as others have the same."""
+
+_FEW_TIMERS = 4096
+"""Timers that may stand for wakes that were taken back."""
+
+_KNOWN_AT_ONCE = 256
+"""Objects of known shapes that one step of a sweep looks at: they take far less than a millisecond."""
+
+LEFT_OUT = "left out"
+"""Stands for an index in the note that a finding was left out because of its namespace."""
+
+_NOTHING: dict[str, dict[Hashable, set[Reader]]] = {}
 
 
 class Engine:
@@ -56,6 +78,8 @@ class Engine:
         self.registry = registry
         self.store = store
         self.verdicts: dict[Pair, Verdict] = {}
+        self._unsure: dict[Pair, None] = {}
+        self._undecided: list[tuple[Check, Ref, str]] | None = None
         self.evaluations: dict[str, int] = defaultdict(int)
         self.failed_evaluations: dict[str, int] = defaultdict(int)
         self.seconds: dict[str, float] = defaultdict(float)
@@ -64,21 +88,26 @@ class Engine:
         self._cluster_interval = cluster_interval
         self._desk = Desk(store, now)
         self._joins = {check: registry.joins(check) for check in registry}
-        self._missing: dict[Check, tuple[str, ...]] = {}
         self._errors: dict[Pair, str] = {}
+        self._outcomes: dict[Check, Outcome] | None = None
         self._values: dict[Derived[Any], object] = {}
-        self._value_reads: dict[Derived[Any], set[Token]] = {}
+        self._value_reads: dict[Derived[Any], frozenset[Token]] = {}
         self._stale_values: dict[Derived[Any], None] = {}
         self._readable: set[type[View]] = set()
         self._dirty: dict[Pair, None] = {}
+        self._sweeps: deque[Iterator[None]] = deque()
         self._reads: dict[Pair, frozenset[Token]] = {}
-        self._readers: dict[Token, set[Pair]] = defaultdict(set)
+        self._readers: dict[type[View], dict[str, dict[Hashable, set[Reader]]]] = {}
         self._wakes: dict[Pair, datetime] = {}
         self._timers: list[tuple[datetime, int, Pair]] = []
         self._timer_count = 0
         self._last_run: dict[Pair, datetime] = {}
         self._changed: dict[Pair, None] = {}
-        self._by_kind: dict[type[View], tuple[Check, ...]] = {}
+        self._parts: Known[Any, Any] = Known(_MOST_PARTS)
+        self._shared_readings: Known[frozenset[Token], frozenset[Token]] = Known(_MOST_READINGS)
+        self._kept: dict[Argument, tuple[Check, ...]] = {}
+        self._asks = Asks(registry, store)
+        self._enabled: frozenset[Check] = frozenset()
         self.refresh()
 
     # --- what changed ---
@@ -89,59 +118,89 @@ class Engine:
         Args:
             change: What `Store` returned.
         """
-        seen = bits(change.new) if change.new is not None else 0
-        argument: Argument = (change.view, change.key)
-        for check in self._by_kind.get(change.view, ()):
-            pair = (check, argument)
-            if not check.when or check.when & seen or self._is_known(pair):
-                self._mark(pair)
-        for token in change.touched:
-            for pair in self._readers.get(token, ()):
-                self._mark(pair)
-        for value, tokens in self._value_reads.items():
-            if not tokens.isdisjoint(change.touched):
-                self._stale_values[value] = None
+        argument = (change.view, change.key)
+        if change.new is not None:
+            for check in self._asks.of(change.new.shape):
+                if check in self._enabled:
+                    self._mark((check, argument))
+        for check in self._kept.get(argument, ()):
+            self._mark((check, argument))
+        for index, readers in self._readers.get(change.view, _NOTHING).items():
+            for place in places(index, change):
+                for reader in readers.get(place, ()):
+                    self._reread(reader)
 
     def refresh(self, settings: Settings | None = None) -> None:
-        """Ask every check again where it may matter: after new settings, or when a kind became readable or not.
+        """Ask checks again where it may matter: after new settings, or when a kind became readable or not.
 
         Args:
             settings: The new settings, None for the same ones.
         """
-        all_again = settings is not None
-        self._by_kind = self._dispatch()
-        if settings is not None:
-            self._settings = settings
-        again: set[Check] = set()
-        for check in self.registry:
-            was, missing = self._missing.get(check), self._what_is_missing(check)
-            self._missing[check] = missing
-            if all_again or (not missing and was != missing):
-                again.add(check)
+        before, self._settings = self._settings, settings or self._settings
+        self._outcomes = None
+        enabled = frozenset([check for check in self.registry if self._settings.enabled(check)])
+        switched, self._enabled = enabled ^ self._enabled, enabled
+        altered = self._asks.refresh(self._settings)
+        again = switched.union(check for check in altered if not self._asks.missing[check])
         readable = {view for view in self.store.tables if self.store.readable(view)}
         turned, self._readable = readable ^ self._readable, readable
-        for view, checks in self._by_kind.items():
-            is_new = view in turned and view in readable
-            self._mark_rows(view, checks if is_new else [check for check in checks if check in again])
+        for view in self.store.tables:
+            if wanted := (again & enabled).intersection(self._asks.about(view)):
+                self._sweeps.append(self._mark_rows(view, list(self.store.tables[view].rows), wanted))
         for check in again:
             if check.about_cluster:
                 self._mark((check, None))
-        for pair in {**self.verdicts, **self._reads, **self._errors}:
-            if pair[0] in again or any(view in turned for view, _, _ in self._reads.get(pair, ())):
+        if again or turned:
+            self._mark_kept(again, turned)
+        if turned:
+            self._stale_values.update(dict.fromkeys(self._values))
+        if before.namespaces != self._settings.namespaces:
+            self._mark_namespaces(before)
+
+    def _mark_kept(self, again: Collection[Check], turned: Collection[type[View]]) -> None:
+        """Mark of what something is kept: what is to be asked again, and what read, or missed, a kind that turned."""
+        for argument, kept in self._kept.items():
+            for check in kept:
+                pair = (check, argument)
+                if check in again or any(view in turned for view, _, _ in self._reads.get(pair, ())):
+                    self._mark(pair)
+
+    def _mark_namespaces(self, before: Settings) -> None:
+        """Mark who found something in a namespace that is looked at now and was not, or the other way round."""
+        is_other = cache(lambda namespace: before.looks_at(namespace) != self._settings.looks_at(namespace))
+        for pair, verdict in self.verdicts.items():
+            if any(is_other(finding.subject.namespace) for finding in verdict.findings):
                 self._mark(pair)
-        self._stale_values.update(dict.fromkeys(self._values))
+        for namespace, readers in self._readers.get(View, {}).get(LEFT_OUT, {}).items():
+            if is_other(namespace):
+                for reader in readers:
+                    self._reread(reader)
 
-    def _is_known(self, pair: Pair) -> bool:
-        """Whether something is kept about a pair, which a new answer has to replace."""
-        return pair in self._reads or pair in self.verdicts or pair in self._errors
+    def _reread(self, reader: Reader) -> None:
+        if isinstance(reader, Derived):
+            self._stale_values[reader] = None
+        else:
+            self._mark(reader)
 
-    def _mark_rows(self, view: type[View], checks: Sequence[Check]) -> None:
-        table = self.store.tables.get(view)
-        for key, row in table.rows.items() if table and checks else ():
-            seen = bits(row)
-            for check in checks:
-                if not check.when or check.when & seen:
+    def _mark_rows(self, view: type[View], keys: list[Key], checks: Collection[Check]) -> Iterator[None]:
+        """Mark what checks have to look at, row by row; what changes in the meantime is marked by `changed`.
+
+        Yields:
+            After some rows.
+        """
+        rows, asks = self.store.tables[view].rows, self._asks
+        looked_at = 0
+        for key in keys:
+            row = rows.get(key)
+            if row is None:
+                continue
+            looked_at += 1 if asks.knows(row.shape) else _KNOWN_AT_ONCE
+            for check in asks.of(row.shape):
+                if check in checks:
                     self._mark((check, (view, key)))
+            if looked_at >= _KNOWN_AT_ONCE:
+                looked_at = 0
+                yield
 
     def _mark(self, pair: Pair) -> None:
         last = self._last_run.get(pair)
@@ -152,12 +211,12 @@ class Engine:
 
     # --- asking ---
 
-    def run(self, now: datetime, limit: int | None = None) -> bool:
+    def run(self, now: datetime, patience: float | None = None) -> bool:
         """Ask the checks whose answers may have changed.
 
         Args:
             now: The time; it never goes back.
-            limit: How many runs at most, so that a turn of the loop stays short; None for all.
+            patience: Seconds after which to pause, so that a turn of the loop stays short; None for never.
 
         Returns:
             Whether everything is settled.
@@ -165,13 +224,23 @@ class Engine:
         self._now = max(self._now, now)
         self._ring_timers()
         self._renew_values()
-        count = 0
-        while self._dirty and (limit is None or count < limit):
-            pair = next(iter(self._dirty))
-            del self._dirty[pair]
-            self._ask(pair)
-            count += 1
-        return not self._dirty
+        until = None if patience is None else time.perf_counter() + patience
+        while self._dirty or self._sweeps:
+            if self._dirty:
+                # The latest first: to take the first one of a dict again and again would skip what was taken before.
+                pair, _ = self._dirty.popitem()
+                self._ask(pair)
+            else:
+                self._sweep()
+            if until is not None and time.perf_counter() >= until:
+                break
+        return not self._dirty and not self._sweeps
+
+    def _sweep(self) -> None:
+        """Go on with a sweep over all objects of a kind: over many whose shapes are known, or one that is not."""
+        for _ in self._sweeps[0]:
+            return
+        self._sweeps.popleft()
 
     def next_wake(self) -> datetime | None:
         """When time alone may change an answer next, None if never."""
@@ -179,54 +248,74 @@ class Engine:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def drain(self) -> dict[Pair, Verdict]:
-        """Give the verdicts that changed since the last call; a silent one stands for nothing left to say."""
+    def drain(self) -> Iterator[tuple[Pair, Verdict]]:
+        """Give the verdicts that changed since the last call, as they are when they are taken.
+
+        Yields:
+            Each with what was asked; a silent one stands for nothing left to say.
+        """
         changed, self._changed = self._changed, {}
-        return {pair: self.verdicts.get(pair, SILENT) for pair in changed}
+        for pair in changed:
+            yield pair, self.verdicts.get(pair, SILENT)
 
     def outcomes(self) -> dict[Check, Outcome]:
         """Tell how it went with each enabled check."""
-        errors: dict[Check, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for (check, _), error in self._errors.items():
-            errors[check][error] += 1
-        return {
-            check: Outcome(self._missing[check], dict(errors[check]) if check in errors else {})
-            for check in self.registry
-            if self._settings.enabled(check)
-        }
+        if self._outcomes is None:
+            errors: dict[Check, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+            for (check, _), error in self._errors.items():
+                errors[check][error] += 1
+            states = {view.resource.kind: table.state for view, table in self.store.tables.items()}
+            unread = tuple(sorted(kind for kind, state in states.items() if state.settled and not state.readable))
+            self._outcomes = {
+                check: Outcome(
+                    self._asks.missing[check] or (unread if check.any_kind else ()),
+                    dict(errors[check]) if check in errors else {},
+                    is_partial=check.any_kind and not self._asks.missing[check] and bool(unread),
+                )
+                for check in self.registry
+                if check in self._enabled
+            }
+        return self._outcomes
 
-    def undecided(self) -> list[tuple[Check, Ref, str]]:
+    def undecided(self) -> Sequence[tuple[Check, Ref, str]]:
         """Name the subjects that an enabled check cannot judge, with the reason, in a fixed order."""
-        found = [(pair[0], *unknown) for pair, verdict in self.verdicts.items() for unknown in verdict.unknowns]
-        return sorted(found, key=lambda one: (one[0].id, one[1]))
+        if self._undecided is None:
+            found = [(pair[0], *unknown) for pair in self._unsure for unknown in self.verdicts[pair].unknowns]
+            self._undecided = sorted(found, key=lambda one: (one[0].id, one[1]))
+        return self._undecided
 
     def _ask(self, pair: Pair) -> None:
         check, argument = pair
-        subject = self._subject(argument)
-        if not self._settings.enabled(check) or subject is None:
-            self._errors.pop(pair, None)
+        subject = self._subject(argument) if check in self._enabled else None
+        if subject is None or not self._has_to_look(check, argument):
+            self._forget_error(pair)
             self._settle(pair, SILENT, None)
             return
-        if self._missing[check]:
+        if self._asks.missing[check]:
             return  # Skipped: what was said before stands until the inputs are back.
-        notes = self._desk.notes = Notes(self._now)
+        notes = self._desk.begin(self._now)
         if argument is None:
             self._last_run[pair] = self._now
         self.evaluations[check.id] += 1
         begun = time.perf_counter()
         try:
-            asked = isinstance(subject, Cluster) or not check.when or bool(check.when & bits(subject))
-            verdict = self._verdict(check, subject) if asked else SILENT
+            verdict = self._verdict(check, subject)
         except Exception as error:  # noqa: BLE001 -- the one place where a broken check is kept from the others
             self._failed(pair, error)
             self._note(pair, notes)
             return
         finally:
             self.seconds[check.id] += time.perf_counter() - begun
-        self._errors.pop(pair, None)
+        self._forget_error(pair)
         if notes.watched_too_short and not verdict.findings and isinstance(subject, View):
             verdict = Verdict(unknowns=((ref(subject), "It has not been watched for long enough yet."),))
         self._settle(pair, verdict, notes)
+
+    def _has_to_look(self, check: Check, argument: Argument) -> bool:
+        if argument is None:
+            return True
+        view, key = argument
+        return check in self._asks.of(self.store.table(view).rows[key].shape)
 
     def _verdict(self, check: Check, subject: View | Cluster) -> Verdict:
         inputs = {one.name: self._input(check, one) for one in check.inputs}
@@ -238,6 +327,8 @@ class Engine:
                 unknowns.append((about, answer.why))
             elif self._settings.looks_at(answer.ref.namespace):
                 findings.append(self._raw(check, subject, answer))
+            else:
+                self._desk.notes.tokens.add((View, LEFT_OUT, answer.ref.namespace))
         return Verdict(tuple(findings), tuple(unknowns))
 
     def _raw(self, check: Check, asked: View | Cluster, finding: Finding) -> RawFinding:
@@ -247,28 +338,40 @@ class Engine:
         else:
             firm = any(one.is_field for one in finding.evidence)
             confidence = Confidence.CONFIRMED if firm else Confidence.PROBABLE
-        name = finding.ref
+        name: Ref = self._parts.shared(finding.ref)
         return RawFinding(
             check=check,
-            member=ref(asked) if isinstance(asked, View) else name,
+            member=ref(asked) if isinstance(asked, View) and asked is not subject else name,
             subject=name,
             uid=subject.uid if subject else "",
             labels=subject.metadata.labels if subject else {},
-            group=check.group.key(finding, self._desk),
+            group=self._parts.shared(check.group.key(finding, self._desk)),
             since=finding.since,
             severity=check.severity if finding.severity is None else finding.severity,
             confidence=confidence,
             evidence=finding.evidence,
-            params={**finding.params, "kind": name.kind, "namespace": name.namespace, "name": name.name},
-            keys={join.name: frozenset(join.keys(finding, self._desk)) for join in self._joins[check]},
+            own_params=self._params(check, finding.params),
+            keys=self._keys(check, finding),
         )
+
+    def _keys(self, check: Check, finding: Finding) -> dict[str, tuple[str, ...]]:
+        found, shared = {}, self._parts.shared  # Joins have the same keys, and pods the same owner.
+        for join in self._joins[check]:
+            if keys := set(join.keys(finding, self._desk)):
+                found[join.name] = shared(tuple([shared(key) for key in sorted(keys)]))
+        return found
+
+    def _params(self, check: Check, params: Mapping[str, Param]) -> Mapping[str, Param]:
+        told = (check.id, *params.items())  # In one check equal values are of one type as well, unlike 1 and True.
+        found: Mapping[str, Param] = self._parts.get(told) or self._parts.keep(told, params)
+        return found
 
     def _input(self, check: Check, one: Input) -> object:
         match one.role:
             case "lookup":
                 return self._desk.lookup(one.view) if one.view else None
             case "events":
-                return self._desk.events if self.store.readable(Event) else None
+                return self._desk.readable_events()
             case "history":
                 return self._desk.history
             case "now":
@@ -291,7 +394,7 @@ class Engine:
         try:
             return derived.compute(self._desk)
         finally:
-            self._value_reads[derived] = self._desk.notes.tokens
+            self._set_readings(derived, self._value_reads, frozenset(self._desk.notes.tokens))
             self._desk.notes = outer
 
     def _renew_values(self) -> None:
@@ -301,41 +404,83 @@ class Engine:
             with suppress(Exception):  # Where it breaks, each of its readers meets the error, and tells it as its own.
                 self._values[derived] = self._compute(derived)
             if derived not in self._values or self._values[derived] != before:
-                for pair in self._readers.get(_token(derived), ()):
-                    self._mark(pair)
+                for reader in self._readers_of(_token(derived)):
+                    self._reread(reader)
 
     # --- keeping ---
 
     def _settle(self, pair: Pair, verdict: Verdict, notes: Notes | None) -> None:
         self._note(pair, notes)
-        if self.verdicts.get(pair, SILENT) == verdict:
-            return
-        if verdict:
-            self.verdicts[pair] = verdict
-        else:
-            self.verdicts.pop(pair, None)
-        self._changed[pair] = None
+        if self.verdicts.get(pair, SILENT) != verdict:
+            if verdict:
+                self.verdicts[pair] = verdict
+            else:
+                self.verdicts.pop(pair, None)
+            if verdict.unknowns or pair in self._unsure:
+                self._undecided = None
+                self._unsure.pop(pair, None)
+            if verdict.unknowns:
+                self._unsure[pair] = None
+            self._changed[pair] = None
+        self._keep(pair)
+
+    def _keep(self, pair: Pair) -> None:
+        """Remember by the argument that something is kept about a pair, which a new answer has to replace."""
+        check, argument = pair
+        kept = self._kept.get(argument, ())
+        if pair in self.verdicts or pair in self._reads or pair in self._wakes or pair in self._errors:
+            if check not in kept:
+                self._kept[argument] = (*kept, check)
+        elif check in kept:
+            rest = tuple([one for one in kept if one is not check])
+            if rest:
+                self._kept[argument] = rest
+            else:
+                del self._kept[argument]
 
     def _note(self, pair: Pair, notes: Notes | None) -> None:
-        tokens = frozenset(notes.tokens) if notes else frozenset()
-        before = self._reads.pop(pair, frozenset())
+        self._set_readings(pair, self._reads, frozenset(notes.tokens) if notes else frozenset())
+        wake = notes.wake if notes else None
+        if wake is None:
+            self._wakes.pop(pair, None)
+        elif self._wakes.get(pair) != wake:
+            self._wake(pair, wake)
+
+    def _set_readings(self, reader: R, readings: dict[R, frozenset[Token]], tokens: frozenset[Token]) -> None:
+        tokens = self._shared_readings.shared(tokens)
+        before = readings.pop(reader, frozenset())
         for token in before - tokens:
-            readers = self._readers[token]
-            readers.discard(pair)
-            if not readers:
-                del self._readers[token]
-        for token in tokens - before:
-            self._readers[token].add(pair)
+            self._forget_reader(token, reader)
+        for view, index, key in tokens - before:
+            if index == READABLE:
+                continue  # `refresh` looks at these.
+            self._readers.setdefault(view, {}).setdefault(index, {}).setdefault(key, set()).add(reader)
         if tokens:
-            self._reads[pair] = tokens
-        self._wakes.pop(pair, None)
-        if notes and notes.wake:
-            self._wake(pair, notes.wake)
+            readings[reader] = tokens
+
+    def _forget_reader(self, token: Token, reader: Reader) -> None:
+        view, index, key = token
+        if index == READABLE:
+            return
+        by_key = self._readers[view][index]
+        by_key[key].discard(reader)
+        if not by_key[key]:
+            del by_key[key]
+            if not by_key:
+                del self._readers[view][index]
+
+    def _readers_of(self, token: Token) -> tuple[Reader, ...]:
+        view, index, key = token
+        return tuple(self._readers.get(view, {}).get(index, {}).get(key, ()))
 
     def _wake(self, pair: Pair, at: datetime) -> None:
         self._wakes[pair] = at
         self._timer_count += 1
         heapq.heappush(self._timers, (at, self._timer_count, pair))
+        if len(self._timers) > _FEW_TIMERS + 2 * len(self._wakes):  # Most are of wakes that were taken back.
+            self._timers = [(at, number, pair) for number, (pair, at) in enumerate(self._wakes.items())]
+            self._timer_count = len(self._timers)
+            heapq.heapify(self._timers)
 
     def _ring_timers(self) -> None:
         while (at := self.next_wake()) is not None and at <= self._now:
@@ -343,36 +488,24 @@ class Engine:
             del self._wakes[pair]
             self._dirty[pair] = None
 
+    def _forget_error(self, pair: Pair) -> None:
+        if self._errors.pop(pair, None) is not None:
+            self._outcomes = None
+
     def _failed(self, pair: Pair, error: Exception) -> None:
         text = clean(f"{type(error).__name__}: {error}")
         self.failed_evaluations[pair[0].id] += 1
         if self.failed_evaluations[pair[0].id] == 1:
             logger.error("A check failed", exc_info=error, extra={"check": pair[0].id, "argument": str(pair[1])})
         self._errors[pair] = text
-
-    # --- who is asked about what ---
-
-    def _dispatch(self) -> dict[type[View], tuple[Check, ...]]:
-        found: dict[type[View], list[Check]] = defaultdict(list)
-        for check in self.registry:
-            for view in self._subject_kinds(check):
-                found[view].append(check)
-        return {view: tuple(checks) for view, checks in found.items()}
-
-    def _subject_kinds(self, check: Check) -> Iterable[type[View]]:
-        return self.store.tables if check.any_kind else check.subjects
+        self._outcomes = None
+        self._keep(pair)
 
     def _subject(self, argument: Argument) -> View | Cluster | None:
         if argument is None:
             return CLUSTER
         view, key = argument
-        return self.store.table(view).rows.get(key)
-
-    def _what_is_missing(self, check: Check) -> tuple[str, ...]:
-        missing = [view.resource.kind for view in check.required if not self.store.readable(view)]
-        if self.store.since is None and any(one.role == "history" for one in check.inputs):
-            missing.append("history")
-        return tuple(missing)
+        return self.store.table(view).get(key)
 
 
 def _token(derived: Derived[Any]) -> Token:

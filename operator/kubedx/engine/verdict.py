@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from kubedx.core.check import Check
 from kubedx.core.finding import Confidence, Evidence, Param, Ref, Severity
 from kubedx.kube.meta import View
 
-Argument = tuple[type[View], tuple[str, str]] | None
+Argument = tuple[type[View], str] | None
 """What a check was asked about: a kind and the object's key in its table; None for the cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawFinding:
+class RawFinding(msgspec.Struct, frozen=True, gc=False):
     """A finding as it stands now, without memory.
 
     Attributes:
@@ -27,8 +28,8 @@ class RawFinding:
         severity: How bad.
         confidence: How sure.
         evidence: What it rests on.
-        params: The values for message and steps, kind, namespace and name included.
-        keys: By the name of a join, the keys by which causes and symptoms are found.
+        own_params: The values for message and steps that the check gave.
+        keys: By the name of a join, the keys by which causes and symptoms are found, in order.
     """
 
     check: Check
@@ -41,8 +42,14 @@ class RawFinding:
     severity: Severity
     confidence: Confidence
     evidence: tuple[Evidence, ...]
-    params: Mapping[str, Param]
-    keys: Mapping[str, frozenset[str]]
+    own_params: Mapping[str, Param]
+    keys: Mapping[str, tuple[str, ...]]
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """The values for message and steps, kind, namespace and name of the subject included."""
+        name = self.subject
+        return {**self.own_params, "kind": name.kind, "namespace": name.namespace, "name": name.name}
 
     @property
     def identity(self) -> tuple[str, Ref]:
@@ -50,8 +57,7 @@ class RawFinding:
         return (self.check.id, self.group)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What one run of one check said about its argument.
 
     Attributes:
@@ -77,10 +83,12 @@ class Outcome:
     Attributes:
         missing: The inputs without which it could not be asked: kinds, or ``history``. Skipped if not empty.
         errors: How often by error the check itself broke. Failed if not empty.
+        is_partial: Whether it is asked all the same, about the kinds that can be read.
     """
 
     missing: tuple[str, ...] = ()
     errors: Mapping[str, int] = field(default_factory=dict)
+    is_partial: bool = False
 
     @property
     def text(self) -> str:

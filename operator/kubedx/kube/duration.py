@@ -13,7 +13,7 @@ _UNITS = {
     "s": timedelta(seconds=1),
 }
 _WHOLE = re.compile(PATTERN, re.ASCII)
-_PART = re.compile(r"(\d+)([dhms])")
+_PART = re.compile(r"([0-9]{1,7})([dhms])")
 
 
 def parse(text: str) -> timedelta:

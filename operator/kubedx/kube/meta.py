@@ -5,16 +5,15 @@ is decoded. Fields have defaults, so that a bare object decodes. Free text is ty
 """
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import msgspec
 
+from kubedx.kube.slots import Labels, Message, Name, Pairs, Time, Uid, Version
 from kubedx.kube.text import Text
 
 EMPTY = Text()
-
-Time = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A time with its zone; one without would not compare."""
+NO_PAIRS = Pairs()
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -60,7 +59,6 @@ class OwnerReference(Struct, frozen=True):
     name: str = ""
     uid: str = ""
     controller: bool = False
-    block_owner_deletion: bool = False
 
 
 class Annotations(
@@ -69,33 +67,27 @@ class Annotations(
     rename={
         "default_class": "storageclass.kubernetes.io/is-default-class",
         "beta_default_class": "storageclass.beta.kubernetes.io/is-default-class",
-        "storage_provisioner": "volume.kubernetes.io/storage-provisioner",
         "provisioned_by": "pv.kubernetes.io/provisioned-by",
-        "selected_node": "volume.kubernetes.io/selected-node",
-        "mirror": "kubernetes.io/config.mirror",
     },
 ):
     """The few annotations that checks read; the others are skipped at decode (they may be 256 KiB an object)."""
 
     default_class: Text = EMPTY
     beta_default_class: Text = EMPTY
-    storage_provisioner: Text = EMPTY
     provisioned_by: Text = EMPTY
-    selected_node: Text = EMPTY
-    mirror: Text = EMPTY
 
 
 class ObjectMeta(Struct, frozen=True):
     """The fields of metav1.ObjectMeta that checks read."""
 
-    name: str = ""
+    name: Name = ""
     namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+    uid: Uid = ""
+    resource_version: Version = ""
     creation_timestamp: Time | None = None
     deletion_timestamp: Time | None = None
     deletion_grace_period_seconds: int | None = None
-    labels: dict[str, str] = {}
+    labels: Labels = NO_PAIRS
     annotations: Annotations = Annotations()
     owner_references: tuple[OwnerReference, ...] = ()
     finalizers: tuple[str, ...] = ()
@@ -150,7 +142,7 @@ class Condition(Struct, frozen=True):
     type: str = ""
     status: str = ""
     reason: Text = EMPTY
-    message: Text = EMPTY
+    message: Message = EMPTY
     last_transition_time: Time | None = None
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from kubedx.kube.meta import Struct
+from kubedx.kube.meta import NO_PAIRS, Struct
+from kubedx.kube.slots import Labels
 
 
 class Requirement(Struct, frozen=True):
@@ -30,7 +31,7 @@ class Requirement(Struct, frozen=True):
 class LabelSelector(Struct, frozen=True):
     """A metav1.LabelSelector: empty selects everything; a null one is None and selects nothing."""
 
-    match_labels: dict[str, str] = {}
+    match_labels: Labels = NO_PAIRS
     match_expressions: tuple[Requirement, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:

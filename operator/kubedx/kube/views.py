@@ -6,8 +6,9 @@ Paths, field names and defaults: `staging/src/k8s.io/api` of Kubernetes 1.30 to 
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kubedx.kube.meta import EMPTY, Condition, Resource, Struct, Time, View, find
-from kubedx.kube.selectors import LabelSelector, Requirement
+from kubedx.kube.meta import EMPTY, NO_PAIRS, Condition, Resource, Struct, View, find
+from kubedx.kube.selectors import Requirement
+from kubedx.kube.slots import Few, Labels, Message, NodeName, Quantities, Single, Time
 from kubedx.kube.text import Text
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
@@ -84,7 +85,7 @@ class Toleration(Struct, frozen=True):
 class ClaimSource(Struct, frozen=True):
     """A volume's reference to a claim."""
 
-    claim_name: str = ""
+    claim_name: Single = ""
 
 
 class EphemeralSource(Struct, frozen=True):
@@ -99,18 +100,22 @@ class Volume(Struct, frozen=True):
     ephemeral: EphemeralSource | None = None
 
 
-class Resources(Struct, frozen=True):
-    """A container's resource requests and limits, as quantities in text form."""
+class Limits(Struct, frozen=True):
+    """A container's resource limits, as quantities in text form."""
 
-    limits: dict[str, str | int | float] = {}
-    requests: dict[str, str | int | float] = {}
+    memory: str | int | float = ""
+
+
+class Resources(Struct, frozen=True):
+    """The resources that a container may use."""
+
+    limits: Limits = Limits()
 
 
 class Container(Struct, frozen=True):
     """The part of a container that checks read."""
 
     name: str = ""
-    image: Text = EMPTY
     resources: Resources = Resources()
 
 
@@ -150,15 +155,13 @@ class Affinity(Struct, frozen=True):
 class PodSpec(Struct, frozen=True):
     """The part of a Pod's spec that checks read."""
 
-    node_name: str = ""
+    node_name: NodeName = ""
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
-    node_selector: dict[str, str] = {}
+    node_selector: Labels = NO_PAIRS
     affinity: Affinity | None = None
-    restart_policy: str = "Always"
-    termination_grace_period_seconds: int | None = None
 
     def wants(self, node: str, labels: Mapping[str, str]) -> bool:
         """Whether node selector and required node affinity allow the node.
@@ -176,41 +179,31 @@ class Waiting(Struct, frozen=True):
     """Why a container waits."""
 
     reason: Text = EMPTY
-    message: Text = EMPTY
-
-
-class Running(Struct, frozen=True):
-    """Since when a container runs."""
-
-    started_at: Time | None = None
+    message: Message = EMPTY
 
 
 class Terminated(Struct, frozen=True):
     """How a container ended."""
 
     reason: Text = EMPTY
-    message: Text = EMPTY
     exit_code: int = 0
-    signal: int = 0
-    started_at: Time | None = None
     finished_at: Time | None = None
 
 
 class ContainerState(Struct, frozen=True):
-    """The state of a container: one of the three is set."""
+    """The state of a container: one of the two is set, or it runs."""
 
     waiting: Waiting | None = None
-    running: Running | None = None
     terminated: Terminated | None = None
 
 
 class ContainerStatus(Struct, frozen=True):
-    """What the kubelet says about a container."""
+    """What the kubelet says about a container; restarts are counted up to two, as no check asks for more."""
 
     name: str = ""
     image: Text = EMPTY
     ready: bool = False
-    restart_count: int = 0
+    restart_count: Few = 0
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
 
@@ -220,7 +213,7 @@ class PodStatus(Struct, frozen=True):
 
     phase: str = ""
     reason: Text = EMPTY
-    message: Text = EMPTY
+    message: Message = EMPTY
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
@@ -268,10 +261,8 @@ class ObjectReference(Struct, frozen=True):
     """What an Event is about."""
 
     kind: str = ""
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-    field_path: Text = EMPTY
+    name: Single = ""
+    uid: Single = ""
 
 
 class EventSeries(Struct, frozen=True):
@@ -293,9 +284,8 @@ class Event(View, frozen=True):
     resource: ClassVar[Resource] = Resource("", "v1", "events", "Event")
 
     involved_object: ObjectReference = ObjectReference()
-    type: Text = EMPTY
     reason: Text = EMPTY
-    message: Text = EMPTY
+    message: Message = EMPTY
     count: int = 0
     first_timestamp: Time | None = None
     last_timestamp: Time | None = None
@@ -331,7 +321,7 @@ class ClaimSpec(Struct, frozen=True):
     """The part of a claim's spec that checks read. A class name of "" means: no class, a null one: the default."""
 
     storage_class_name: str | None = None
-    volume_name: str = ""
+    volume_name: Single = ""
 
 
 class ClaimStatus(Struct, frozen=True):
@@ -366,8 +356,6 @@ class PersistentVolume(View, frozen=True):
 class ServicePort(Struct, frozen=True):
     """A port of a Service; the target is a number or the name of a container's port."""
 
-    name: str = ""
-    port: int = 0
     target_port: int | str = 0
 
 
@@ -376,8 +364,7 @@ class ServiceSpec(Struct, frozen=True):
 
     type: str = "ClusterIP"
     ports: tuple[ServicePort, ...] = ()
-    selector: dict[str, str] = {}
-    cluster_ip: str = ""
+    selector: Labels = NO_PAIRS
 
 
 class Service(View, frozen=True):
@@ -389,10 +376,9 @@ class Service(View, frozen=True):
 
 
 class QuotaStatus(Struct, frozen=True):
-    """What a quota allows and what is used, as quantities in text form."""
+    """What a quota allows, as quantities in text form."""
 
-    hard: dict[str, str | int | float] = {}
-    used: dict[str, str | int | float] = {}
+    hard: Quantities = NO_PAIRS
 
 
 class ResourceQuota(View, frozen=True):
@@ -412,19 +398,23 @@ class EndpointConditions(Struct, frozen=True):
     ready: bool | None = None
 
 
+class Target(Struct, frozen=True):
+    """What an endpoint is an address of, in the namespace of its slice."""
+
+    kind: str = ""
+    name: Single = ""
+
+
 class Endpoint(Struct, frozen=True):
     """One address behind a Service."""
 
     conditions: EndpointConditions = EndpointConditions()
-    target_ref: ObjectReference | None = None
-    node_name: str = ""
+    target_ref: Target | None = None
+    node_name: NodeName = ""
 
 
 class EndpointPort(Struct, frozen=True):
-    """A port of an EndpointSlice."""
-
-    name: str = ""
-    port: int | None = None
+    """A port of an EndpointSlice: that there is one tells enough."""
 
 
 class EndpointSlice(View, frozen=True):
@@ -448,18 +438,14 @@ class WorkloadSpec(Struct, frozen=True):
     """What a workload asks for."""
 
     replicas: int = 1
-    selector: LabelSelector | None = None
-    paused: bool = False
 
 
 class WorkloadStatus(Struct, frozen=True):
     """What a workload has."""
 
     replicas: int = 0
-    ready_replicas: int = 0
     available_replicas: int = 0
     updated_replicas: int = 0
-    observed_generation: int = 0
     conditions: tuple[Condition, ...] = ()
 
 
@@ -497,7 +483,6 @@ class DaemonSetStatus(Struct, frozen=True):
 
     desired_number_scheduled: int = 0
     current_number_scheduled: int = 0
-    number_ready: int = 0
 
 
 class DaemonSet(View, frozen=True):
@@ -521,7 +506,6 @@ class JobStatus(Struct, frozen=True):
 
     active: int = 0
     succeeded: int = 0
-    failed: int = 0
     conditions: tuple[Condition, ...] = ()
 
 
@@ -602,7 +586,6 @@ class APIServiceSpec(Struct, frozen=True):
     """The part of an APIService's spec that checks read."""
 
     group: str = ""
-    version: str = ""
     service: ServiceReference | None = None
 
 

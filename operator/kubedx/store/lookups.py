@@ -8,12 +8,16 @@ from typing import Any, Generic, TypeVar
 from kubedx.core.inputs import EventRecord, Transition
 from kubedx.kube.meta import View
 from kubedx.kube.selectors import LabelSelector
+from kubedx.kube.slots import key_of
 from kubedx.kube.views import Event, Node, PersistentVolume, PersistentVolumeClaim
 from kubedx.store.store import Store, Table, Token
 
 V = TypeVar("V", bound=View)
 
 _COMBINED = "(combined from similar events): "
+READABLE = "readable"
+"""Stands for an index in the note that a kind could not be read."""
+
 _MESSAGES_A_REASON = 4
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,19 +55,30 @@ class Desk:
     def __init__(self, store: Store, now: datetime) -> None:
         self.store = store
         self.notes = Notes(now)
+        self.memo: dict[object, Any] = {}
         self.events = StoreEvents(self)
         self.history: StoreHistory[Any] = StoreHistory(self)
         self.now = StoreNow(self)
         self._lookups: dict[type[View], StoreLookup[Any]] = {}
 
+    def begin(self, now: datetime) -> Notes:
+        """Begin to answer another question; returns the notes of what is read for it."""
+        self.memo.clear()
+        self.notes = Notes(now)
+        return self.notes
+
     def lookup(self, view: type[V]) -> "StoreLookup[V] | None":
         """The objects of a kind, or None where they cannot be read."""
         if not self.store.readable(view):
-            self.notes.tokens.add((view, "readable", ""))
+            self.notes.tokens.add((view, READABLE, ""))
             return None
         if view not in self._lookups:
             self._lookups[view] = StoreLookup(self, self.store.table(view))
         return self._lookups[view]
+
+    def readable_events(self) -> "StoreEvents | None":
+        """The Events, or None where they cannot be read."""
+        return self.events if self.store.readable(Event) else None
 
 
 class StoreLookup(Generic[V]):
@@ -79,8 +94,9 @@ class StoreLookup(Generic[V]):
 
     def get(self, namespace: str, name: str) -> V | None:
         """The object of that name."""
-        self._desk.notes.tokens.add((self._table.view, "name", (namespace, name)))
-        return self._table.rows.get((namespace, name))
+        key = key_of(namespace, name)
+        self._desk.notes.tokens.add((self._table.view, "name", key))
+        return self._table.get(key)
 
     def owned_by(self, owner: View) -> tuple[V, ...]:
         """The objects whose ownerReferences name the owner's uid."""
@@ -99,12 +115,13 @@ class StoreLookup(Generic[V]):
         if selector is None:
             return ()
         wanted = selector if isinstance(selector, LabelSelector) else LabelSelector(match_labels=dict(selector))
+        # Found among the objects of the namespace, as an index of all labels of all pods would cost more than it saves;
+        # what counts for who reads again is the label.
+        token: Token = (self._table.view, "namespace", namespace)
         if wanted.match_labels:
-            label = min(wanted.match_labels.items())
-            found = self._find("label", (namespace, *label))
-        else:
-            found = self._find("namespace", namespace)
-        return tuple(view for view in found if wanted.matches(view.metadata.labels))
+            token = (self._table.view, "label", (namespace, *min(wanted.match_labels.items())))
+        self._desk.notes.tokens.add(token)
+        return self._table.find("namespace", namespace, wanted.matches)
 
     def using_claim(self, claim: PersistentVolumeClaim) -> tuple[V, ...]:
         """The pods whose volumes use the claim."""

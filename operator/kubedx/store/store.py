@@ -1,22 +1,25 @@
 """The tables of all watched kinds, their indexes, and what a change touches."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from bisect import insort
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from msgspec.structs import force_setattr
+import msgspec
 
 from kubedx.core.inputs import Transition
+from kubedx.kube.decode import Decoded
+from kubedx.kube.known import Known
 from kubedx.kube.meta import Condition, View
+from kubedx.kube.slots import Slot
 from kubedx.kube.views import Event, Node, PersistentVolumeClaim, Pod
-from kubedx.store.interning import Interner
+from kubedx.store.forms import Forms, Row
 
 V = TypeVar("V", bound=View)
 
-Key = tuple[str, str]
-"""Namespace and name of an object within its table."""
+Key = str
+"""Namespace and name of an object, see `kubedx.kube.slots.key_of`."""
 
 Token = tuple[type[View], str, Hashable]
 """A place that a lookup read: a table, one of its indexes, a key in it."""
@@ -47,8 +50,7 @@ class State(Enum):
         return self in {State.SYNCED, State.ABSENT}
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False, eq=False):
     """An object came, went or changed.
 
     Attributes:
@@ -56,50 +58,82 @@ class Change:
         key: The object's place in its table.
         old: What was there.
         new: What is there now.
-        touched: The places in indexes that hold or held it.
     """
 
     view: type[View]
     key: Key
-    old: View | None
-    new: View | None
-    touched: tuple[Token, ...]
+    old: Row | None
+    new: Row | None
 
 
-def _by_about(event: View) -> Iterator[Hashable]:
-    if isinstance(event, Event):
-        about = event.involved_object
-        # Events about Nodes carry the uid, the name in place of the uid, or nothing, depending on who wrote them.
-        yield ("Node", about.name) if about.kind == "Node" else about.uid
+# --- indexes ----------------------------------------------------------------------------------------------------------
 
 
-def _by_node(pod: View) -> Iterator[Hashable]:
-    if isinstance(pod, Pod) and pod.spec.node_name:
-        yield pod.spec.node_name
+def _own(row: Row, value: str | Slot) -> str:
+    """A value of an object, which stands in its form or, where it is the object's own, beside it."""
+    return value.value(row) if isinstance(value, Slot) else value
 
 
-def _by_claim(pod: View) -> Iterator[Hashable]:
-    if isinstance(pod, Pod):
-        yield from ((pod.namespace, claim) for claim in pod.claims)
+def _by_namespace(row: Row) -> Iterable[Hashable]:
+    return (row.shape.form.metadata.namespace,)
 
 
-def _by_volume(claim: View) -> Iterator[Hashable]:
+def _by_owner(row: Row) -> Iterable[Hashable]:
+    return [owner.uid for owner in row.shape.form.metadata.owner_references]
+
+
+def _by_label(row: Row) -> Iterable[Hashable]:
+    metadata = row.shape.form.metadata
+    return [(metadata.namespace, *pair) for pair in metadata.labels.items()]
+
+
+def _by_about(row: Row) -> Iterable[Hashable]:
+    event = row.shape.form
+    if not isinstance(event, Event):
+        return ()
+    about = event.involved_object
+    # Events about Nodes carry the uid, the name in place of the uid, or nothing, depending on who wrote them.
+    return (("Node", _own(row, about.name)),) if about.kind == "Node" else (_own(row, about.uid),)
+
+
+def _by_node(row: Row) -> Iterable[Hashable]:
+    pod = row.shape.form
+    return (_own(row, pod.spec.node_name),) if isinstance(pod, Pod) and pod.spec.node_name else ()
+
+
+def _by_claim(row: Row) -> Iterable[Hashable]:
+    pod = row.shape.form
+    if not isinstance(pod, Pod) or not pod.spec.volumes:
+        return ()
+    whole = row.view
+    return [(whole.namespace, claim) for claim in whole.claims] if isinstance(whole, Pod) else ()
+
+
+def _by_volume(row: Row) -> Iterable[Hashable]:
+    claim = row.shape.form
     if isinstance(claim, PersistentVolumeClaim) and claim.spec.volume_name:
-        yield claim.spec.volume_name
+        return (_own(row, claim.spec.volume_name),)
+    return ()
 
 
-INDEXES: dict[str, Callable[[View], Iterable[Hashable]]] = {
-    "name": lambda view: ((view.metadata.namespace, view.metadata.name),),
+INDEXES: dict[str, Callable[[Row], Iterable[Hashable]]] = {
+    "name": lambda row: (row.key,),
     "all": lambda _: ("",),
-    "namespace": lambda view: (view.metadata.namespace,),
-    "owner": lambda view: (owner.uid for owner in view.metadata.owner_references),
-    "label": lambda view: ((view.metadata.namespace, *pair) for pair in view.metadata.labels.items()),
+    "namespace": _by_namespace,
+    "owner": _by_owner,
+    "label": _by_label,
     "node": _by_node,
     "claim": _by_claim,
     "volume": _by_volume,
     "about": _by_about,
 }
 """What objects can be found by. An index of a table exists from the first lookup in it."""
+
+_LET_GO, _OF_FORMS = 2000, 8
+"""Objects that may have left a form behind before it is looked for: so many, or this part of all forms."""
+
+_LATEST = 256
+"""Views of each kind that are kept, where nobody looks at all of them."""
 
 
 class Table(Generic[V]):
@@ -109,51 +143,95 @@ class Table(Generic[V]):
         self.view = view
         self.state = State.SYNCING
         self.detail = ""
-        self.rows: dict[Key, V] = {}
-        self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {}
+        self.rows: dict[Key, Row] = {}
+        self._indexes: dict[str, dict[Hashable, list[Key]]] = {}
+        self._views: Known[Key, tuple[Row, V]] = Known(_LATEST)
 
-    def find(self, index: str, key: Hashable) -> tuple[V, ...]:
-        """Find objects by an index, in the order of namespace and name."""
-        if index not in self._indexes:
-            self._build(index)
-        return tuple(self.rows[row] for row in sorted(self._indexes[index].get(key, ())))
+    def get(self, key: Key) -> V | None:
+        """The object of that key."""
+        row = self.rows.get(key)
+        return None if row is None else self._view(row)
 
-    def put(self, key: Key, new: V | None) -> Change | None:
+    def find(
+        self, index: str, key: Hashable, labelled: Callable[[Mapping[str, str]], bool] | None = None
+    ) -> tuple[V, ...]:
+        """Find objects by an index, in the order of their keys.
+
+        Args:
+            index: The index.
+            key: The place in it.
+            labelled: What the labels of the objects must be, which costs less to ask before they are put together.
+
+        Returns:
+            The objects.
+        """
+        if index == "all":
+            # Who looks at all objects will do so again when one of them has changed.
+            self._views.most = len(self.rows) + _LATEST
+            found: Iterable[Key] = sorted(self.rows)
+        else:
+            if index not in self._indexes:
+                self._build(index)
+            found = self._indexes[index].get(key, ())
+        rows = [self.rows[one] for one in found]
+        if labelled is not None:
+            rows = [row for row in rows if labelled(row.shape.form.metadata.labels)]
+        return tuple([self._view(row) for row in rows])
+
+    def _view(self, row: Row) -> V:
+        """The whole of a row. The latest ones are kept: what one check looked at, another will."""
+        known = self._views.get(row.key)
+        if known is not None and known[0] is row:
+            return known[1]
+        view: V = row.view  # type: ignore[assignment]  # the rows of a table are of its kind
+        return self._views.keep(row.key, (row, view))[1]
+
+    def put(self, key: Key, new: Row | None) -> Change | None:
         """Set or, with None, remove an object.
 
         Returns:
             The change, or None where nothing that anybody reads is different.
         """
         old = self.rows.get(key)
-        if old == new:
-            return None
         if new is None:
+            if old is None:
+                return None
             del self.rows[key]
-        else:
+            self._views.pop(key, None)
+        elif old is None:
             self.rows[key] = new
-        return Change(self.view, key, old, new, tuple(self._touch(key, old, new)))
-
-    def _touch(self, key: Key, old: V | None, new: V | None) -> Iterator[Token]:
-        yield (self.view, "name", key)
-        yield (self.view, "all", "")
+        else:
+            if new.is_as(old):
+                return None
+            self.rows[key] = new
         for name, index in self._indexes.items():
-            before = set(INDEXES[name](old)) if old else set()
-            after = set(INDEXES[name](new)) if new else set()
-            for place in before - after:
-                index[place].pop(key, None)
-                if not index[place]:
-                    del index[place]
-            for place in after - before:
-                index.setdefault(place, {})[key] = None
-            for place in before | after:
-                yield (self.view, name, place)
+            _move(index, key, INDEXES[name](old) if old else (), INDEXES[name](new) if new else ())
+        return Change(self.view, key, old, new)
 
     def _build(self, name: str) -> None:
-        index: dict[Hashable, dict[Key, None]] = {}
-        for key, row in self.rows.items():
-            for place in INDEXES[name](row):
-                index.setdefault(place, {})[key] = None
+        index: dict[Hashable, list[Key]] = {}
+        for key in sorted(self.rows):
+            for place in INDEXES[name](self.rows[key]):
+                index.setdefault(place, []).append(key)
         self._indexes[name] = index
+
+
+def _move(index: dict[Hashable, list[Key]], key: Key, before: Iterable[Hashable], after: Iterable[Hashable]) -> None:
+    if before == after:
+        return
+    for place in set(before).difference(after):
+        keys = index[place]
+        keys.remove(key)
+        if not keys:
+            del index[place]
+    for place in set(after).difference(before):
+        insort(index.setdefault(place, []), key)
+
+
+def places(index: str, change: Change) -> set[Hashable]:
+    """Where an index shows, or showed, the object that changed."""
+    found = INDEXES[index]
+    return {*(found(change.old) if change.old else ()), *(found(change.new) if change.new else ())}
 
 
 class Store:
@@ -171,8 +249,9 @@ class Store:
         self.tables: dict[type[View], Table[Any]] = {view: Table(view) for view in kinds}
         self.since = since
         self._event_reasons = event_reasons
-        self._interner = Interner()
-        self._history: dict[tuple[type[View], str, str], tuple[Transition, ...]] = {}
+        self._forms = Forms()
+        self._let_go = 0
+        self._history: dict[tuple[type[View], str], dict[str, tuple[Transition, ...]]] = {}
 
     def table(self, view: type[V]) -> Table[V]:
         """The table of a kind.
@@ -191,24 +270,50 @@ class Store:
         table = self.tables.get(view)
         return table is not None and table.state.readable
 
-    def put(self, view: View) -> Change | None:
+    def put(self, decoded: Decoded[Any]) -> Change | None:
         """Set an object.
 
         Args:
-            view: The object, freshly decoded: its parts become shared ones.
+            decoded: The object, freshly decoded.
 
         Returns:
             The change, or None where nothing that anybody reads is different.
         """
-        if isinstance(view, Event) and self._event_reasons is not None and view.reason not in self._event_reasons:
-            return None
-        # Two reads of an unchanged object differ in nothing else, and no check reads it.
-        force_setattr(view.metadata, "resource_version", "")
-        self._interner.share(view)
-        change = self.tables[type(view)].put((view.metadata.namespace, view.metadata.name), view)
-        if change and isinstance(view, Node):
-            self._remember(view, view.status.conditions)
+        if self._is_unread(decoded.form):
+            return self.remove(Event, decoded.own.key)  # It may have had another reason, or be another Event.
+        return self.keep(self.row(decoded))
+
+    def row(self, decoded: Decoded[Any]) -> Row:
+        """Bring an object into the form in which it is kept, without keeping it: it may not be the latest.
+
+        Args:
+            decoded: The object, freshly decoded.
+
+        Returns:
+            What `keep` takes.
+        """
+        return self._forms.row(decoded)
+
+    def keep(self, row: Row) -> Change | None:
+        """Set an object that `row` brought into form; returns the same as `put`."""
+        form = row.shape.form
+        if self._is_unread(form):
+            return self.remove(Event, row.key)
+        table = self.tables[type(form)]
+        change = table.put(row.key, row)
+        if change is not None and change.old is not None and change.old.shape is not row.shape:
+            self._let_go += 1
+        if change is not None and isinstance(form, Node):
+            if change.old is not None and change.old.uid != row.uid:
+                self._history.pop((Node, change.old.uid), None)
+            node = table.get(row.key)
+            if isinstance(node, Node):
+                self._remember(node, node.status.conditions)
         return change
+
+    def _is_unread(self, form: View) -> bool:
+        """Whether it is an Event of a reason that no check reads."""
+        return isinstance(form, Event) and self._event_reasons is not None and form.reason not in self._event_reasons
 
     def remove(self, view: type[View], key: Key) -> Change | None:
         """Remove an object; an unknown one is none to remove."""
@@ -216,29 +321,32 @@ class Store:
         old = table.rows.get(key)
         if old is None:
             return None
-        for place in [place for place in self._history if place[:2] == (view, old.metadata.uid)]:
-            del self._history[place]
+        self._history.pop((view, old.uid), None)
+        self._let_go += 1
         return table.put(key, None)
 
-    def sweep(self, view: type[View], seen: set[Key]) -> list[Change]:
-        """Remove every object of a kind that a complete list did not show."""
-        gone = [key for key in self.tables[view].rows if key not in seen]
-        return [change for key in gone if (change := self.remove(view, key))]
+    @property
+    def is_untidy(self) -> bool:
+        """Whether so many objects went, or became others, that much of what is kept may be used by none."""
+        return self._let_go > max(_LET_GO, len(self._forms) // _OF_FORMS)
+
+    def tidy(self) -> Iterator[None]:
+        """Forget what no object uses any more, step by step; yields after each."""
+        self._let_go = 0
+        yield from self._forms.sweep()
 
     def transitions(self, view: View, condition: str) -> tuple[Transition, ...]:
         """All remembered transitions of one condition of an object, oldest first."""
-        return self._history.get((type(view), view.metadata.uid, condition), ())
+        return self._history.get((type(view), view.metadata.uid), {}).get(condition, ())
 
     def _remember(self, view: View, conditions: tuple[Condition, ...]) -> None:
+        history = self._history.setdefault((type(view), view.metadata.uid), {})
         for condition in conditions:
             at = condition.last_transition_time
-            if at is None:
-                continue
-            place = (type(view), view.metadata.uid, condition.type)
-            known = self._history.get(place, ())
-            if all(one.at != at for one in known):
+            known = history.get(condition.type, ())
+            if at is not None and all(one.at != at for one in known):
                 recent = sorted((*known, Transition(at, condition.status)), key=lambda one: one.at)
-                self._history[place] = tuple(recent[-_REMEMBERED:])
+                history[condition.type] = tuple(recent[-_REMEMBERED:])
 
 
 _REMEMBERED = 64

@@ -20,16 +20,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import aiohttp
 import msgspec
 import yaml
 
 from kubedx import __version__
-
-if TYPE_CHECKING:
-    from kubernetes.client import Configuration
+from kubedx.watch.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +49,9 @@ STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
 CLOSING_TIME = 0.1
 """Seconds that connections get to close in before their loop may end."""
 
-READ_BUFFER = 1 << 20
-"""Bytes that a stream may hold unread before aiohttp stops reading from the socket."""
+READ_BUFFER = 1 << 18
+"""Bytes of a stream that aiohttp aims to hold unread (it stops reading at twice as many): what is there is taken in one
+turn of the loop, which must not last."""
 
 
 class ConfigError(Exception):
@@ -214,33 +213,34 @@ class Login:
         return self._loaded_at + max(credentials.expires - time.time() - REREAD_AFTER, PLUGIN_REST)
 
     def _load(self, before: Credentials | None) -> Credentials:
-        # The import takes a second, and a scan of a dump needs none of it.
-        from kubernetes.client import Configuration  # noqa: PLC0415
-
-        found = Configuration()
         if self.in_cluster:
-            extra = _load_service_account(found, self._service_account)
+            found = _load_service_account(self._service_account)
         else:
-            extra = _load_kubeconfig(found, self._kubeconfig, self._context)
-        server = found.host.rstrip("/")
+            found = _load_kubeconfig(self._kubeconfig, self._context)
         parts = _tls_parts(found)
         same_tls = before is not None and before.tls_parts == parts
-        token = found.api_key.get("BearerToken", "").strip()
         return Credentials(
-            server=server,
-            authorization=token or None,
-            tls=before.tls if before is not None and same_tls else _tls_context(server, found),
+            server=found.server,
+            authorization=found.authorization,
+            tls=before.tls if before is not None and same_tls else _tls_context(found),
             tls_parts=parts,
-            proxy=_supported(extra.proxy or environment_proxy(server)),
-            plugin=extra.plugin,
-            expires=extra.expires,
+            proxy=_supported(found.proxy or environment_proxy(found.server)),
+            plugin=found.plugin,
+            expires=found.expires,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Extra:
-    """What `kubernetes.client.Configuration` has no public place for."""
+class _Found:
+    """What a configuration says."""
 
+    server: str
+    authorization: str | None = field(repr=False)
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+    server_name: str | None = None
     proxy: str | None = None
     plugin: bool = False
     expires: float | None = None
@@ -254,27 +254,37 @@ def _differ(one: Credentials, other: Credentials) -> bool:
     return (one.authorization, one.tls_parts, one.expires) != (other.authorization, other.tls_parts, other.expires)
 
 
-def _load_service_account(found: "Configuration", folder: Path) -> _Extra:
-    from kubernetes.config import ConfigException  # noqa: PLC0415 -- see Login._load
-    from kubernetes.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415
+def _load_service_account(folder: Path) -> _Found:
+    """Read what the kubelet gives a pod, as `rest.InClusterConfig` of client-go does.
 
-    loader = InClusterConfigLoader(
-        token_filename=str(folder / "token"), cert_filename=str(folder / "ca.crt"), try_refresh_token=False
-    )
+    Without the client library, which would take 25 MB of the pod's memory for it.
+    """
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "")
+    token, why = "", "The environment variable KUBERNETES_SERVICE_PORT is empty." if not port else ""
     try:
-        loader.load_and_set(found)
-    except (ConfigException, OSError, ValueError) as error:
+        token = (folder / "token").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        why = f"{error}."
+    if not token:
+        why = why or "Its token is empty."
+    elif not (folder / "ca.crt").is_file():
+        why = "It has no ca.crt."
+    if why:
         raise ConfigError(
-            f"The pod's ServiceAccount in {folder} cannot be used: {error} "
+            f"The pod's ServiceAccount in {folder} cannot be used: {why} "
             "Look at automountServiceAccountToken and serviceAccountName of the pod."
-        ) from error
-    return _Extra()
+        )
+    address = f"[{host}]" if ":" in host else host
+    return _Found(f"https://{address}:{port}", f"Bearer {token}", ca_file=str(folder / "ca.crt"))
 
 
-def _load_kubeconfig(found: "Configuration", path: str, context: str | None) -> _Extra:
+def _load_kubeconfig(path: str, context: str | None) -> _Found:
+    # The import takes a second, and neither a pod nor a scan of a dump needs it.
+    from kubernetes.client import Configuration  # noqa: PLC0415
     from kubernetes.config import ConfigException  # noqa: PLC0415 -- see Login._load
     from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger  # noqa: PLC0415
 
+    found = Configuration()
     try:
         merged = KubeConfigMerger(path).config
         if merged is None:
@@ -295,7 +305,14 @@ def _load_kubeconfig(found: "Configuration", path: str, context: str | None) -> 
     made = vars(loader)
     expires: datetime | None = made.get("expiry")
     user = made.get("_user") or {}
-    return _Extra(
+    return _Found(
+        server=found.host.rstrip("/"),
+        authorization=found.api_key.get("BearerToken", "").strip() or None,
+        ca_file=found.ssl_ca_cert,
+        cert_file=found.cert_file,
+        key_file=found.key_file,
+        verify=found.verify_ssl,
+        server_name=found.tls_server_name,
         proxy=made.get("proxy"),
         plugin="exec" in user or "auth-provider" in user,
         expires=expires.replace(tzinfo=expires.tzinfo or UTC).timestamp() if expires else None,
@@ -383,9 +400,9 @@ class _NamedContext(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, server_side, self.name or server_hostname, session)
 
 
-def _tls_parts(found: "Configuration") -> tuple[object, ...]:
-    files = (found.ssl_ca_cert, found.cert_file, found.key_file)
-    return (found.verify_ssl, found.tls_server_name, *(_file_mark(path) for path in files))
+def _tls_parts(found: _Found) -> tuple[object, ...]:
+    files = (found.ca_file, found.cert_file, found.key_file)
+    return (found.verify, found.server_name, *(_file_mark(path) for path in files))
 
 
 def _file_mark(path: str | None) -> tuple[object, ...]:
@@ -398,24 +415,24 @@ def _file_mark(path: str | None) -> tuple[object, ...]:
     return (path, seen.st_mtime_ns, seen.st_size, seen.st_ino)
 
 
-def _tls_context(server: str, found: "Configuration") -> ssl.SSLContext | bool:
-    if not server.startswith("https:"):
+def _tls_context(found: _Found) -> ssl.SSLContext | bool:
+    if not found.server.startswith("https:"):
         return False
     # Not ssl.create_default_context: from Python 3.13 on it is strict about fields that many cluster CAs leave out.
     context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.name = found.tls_server_name
-    if not found.verify_ssl:
+    context.name = found.server_name
+    if not found.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     try:
-        if found.ssl_ca_cert:
-            context.load_verify_locations(cafile=found.ssl_ca_cert)
+        if found.ca_file:
+            context.load_verify_locations(cafile=found.ca_file)
         else:
             context.load_default_certs()
     except (OSError, ValueError) as error:
         # What stands in the kubeconfig itself was put into a temporary file, whose name tells nobody anything.
         raise ConfigError(
-            f"The CA certificate {found.ssl_ca_cert} cannot be used: {error}. "
+            f"The CA certificate {found.ca_file} cannot be used: {error}. "
             "Check certificate-authority(-data) of this cluster in the kubeconfig."
         ) from error
     try:
@@ -434,9 +451,13 @@ class Api:
 
     Args:
         login: How to log in.
+
+    Attributes:
+        clock: The server's time, as its answers tell it.
     """
 
     def __init__(self, login: Login) -> None:
+        self.clock = Clock()
         self._login = login
         self._session: aiohttp.ClientSession | None = None
 
@@ -556,14 +577,20 @@ class Api:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        patience: float = 60.0,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Open an answer that is read piece by piece, without a limit in time.
+        """Open an answer that is read piece by piece; how long that may take is for its reader to decide.
 
         Args:
             path: The path below the server's base URL.
             params: Query parameters.
             headers: Further headers.
+            patience: Seconds until the answer must have begun.
 
         Yields:
             The response, its headers read and its status below 400.
@@ -573,7 +600,8 @@ class Api:
             UnreachableError: No answer came.
             ConfigError: The server's certificate is not trusted.
         """
-        async with self._answer("GET", path, params=params, headers=dict(headers or {})) as answer:
+        given = dict(headers or {})
+        async with self._answer("GET", path, params=params, headers=given, patience=patience) as answer:
             yield answer
 
     @asynccontextmanager
@@ -586,8 +614,13 @@ class Api:
         params: Mapping[str, str] | None = None,
         data: bytes | None = None,
         timeout: aiohttp.ClientTimeout = STREAM_TIMEOUT,  # noqa: ASYNC109 -- aiohttp's own
+        patience: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        answer = await self._open(method, path, params=params, headers=headers, data=data, timeout=timeout)
+        try:
+            async with asyncio.timeout(patience):
+                answer = await self._open(method, path, params=params, headers=headers, data=data, timeout=timeout)
+        except TimeoutError as error:
+            _explain(self.server, error)
         try:
             if answer.status >= 400:  # noqa: PLR2004 -- HTTP's errors
                 raise _refusal(f"{method} {path}", answer, await answer.read())
@@ -611,9 +644,13 @@ class Api:
             raise RuntimeError("The client is used outside its context: async with Api(login) as api.")
 
         async def once(used: Credentials) -> aiohttp.ClientResponse:
-            return await session.request(
+            asked = time.monotonic()
+            answer = await session.request(
                 method, self.server + path, params=params, headers=headers, data=data, ssl=used.tls, timeout=timeout
             )
+            if answer.ok:
+                self.clock.observe(answer.headers.get("Date"), asked, time.monotonic())
+            return answer
 
         session = self._session
         used = await self._login.credentials()
@@ -712,23 +749,34 @@ class _StatusDetails(msgspec.Struct, rename="camel"):
     retry_after_seconds: float | None = None
 
 
-class _Status(msgspec.Struct):
-    """The parts of metav1.Status that explain a refusal."""
+class Status(msgspec.Struct):
+    """The parts of metav1.Status that explain a refusal, as an answer or within a stream; any may be missing or null.
 
-    reason: str = ""
-    message: str = ""
+    Attributes:
+        code: The HTTP status.
+        reason: Why, in one word for programs.
+        message: Why, for people.
+        details: What is said beside it; see `retry_after`.
+    """
+
+    code: int | None = None
+    reason: str | None = None
+    message: str | None = None
     details: _StatusDetails | None = None
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which the server wants to be asked again, if it says so."""
+        return self.details.retry_after_seconds if self.details else None
 
 
 def _refusal(request: str, answer: aiohttp.ClientResponse, raw: bytes) -> ApiError:
     try:
-        status = msgspec.json.decode(raw, type=_Status)
+        status = msgspec.json.decode(raw, type=Status)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        status = _Status(message=raw[:500].decode("utf-8", "replace").strip())
+        status = Status(message=raw[:500].decode("utf-8", "replace").strip())
     wait = answer.headers.get("Retry-After", "")
-    after = float(wait) if wait.isdecimal() else None
-    if after is None and status.details is not None:
-        after = status.details.retry_after_seconds
+    after = float(wait) if wait.isdecimal() else status.retry_after
     phrase = answer.reason or "unknown"
     return ApiError(request, answer.status, status.reason or phrase, status.message or phrase, after)
 

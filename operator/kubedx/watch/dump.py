@@ -28,6 +28,8 @@ from typing import IO, Any, Generic, TypeVar
 import msgspec
 import yaml
 
+from kubedx.kube.text import clean
+
 T = TypeVar("T")
 
 Wanted = Callable[[str, str], bool]
@@ -75,6 +77,9 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), False),
 }
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17}|0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20})")
+_LONGEST_SCALAR = 64
+"""Characters up to which text may be a number or a truth: more than any of the patterns here takes but `_FLOAT`."""
+
 _OCTAL = re.compile(r"[-+]?0[0-7]{1,20}")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]{1,3})?")
 
@@ -99,8 +104,8 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
-        """One line for people."""
-        return f"{self.source}: {self.reason}"
+        """One line for people. Names of files and objects are chosen by whoever made the dump."""
+        return clean(f"{self.source}: {self.reason}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,6 +458,8 @@ class _Reader(Generic[T]):
             raise ValueError(f"is no valid JSON: {error}") from error
         except UnicodeDecodeError as error:
             raise ValueError(f"is no valid UTF-8: {error.reason} (byte {error.start})") from error
+        except RecursionError as error:
+            raise ValueError("is nested too deeply") from error
 
     def _odd(self, source: str, raw: Buffer, error: Exception) -> _Head | None:
         """What is valid JSON without the form of an object: an array of objects, a malformed object, anything else."""
@@ -647,9 +654,13 @@ def _put(stack: list[tuple[list[Any] | dict[str, Any], str | None]], value: obje
         stack[-1] = (container, value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
-@functools.lru_cache(maxsize=4096)
 def _scalar(text: str) -> str | float | bool | None:
     """A plain YAML 1.1 scalar as sigs.k8s.io/yaml reads it; dates stay text."""
+    return text if len(text) > _LONGEST_SCALAR else _short_scalar(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _short_scalar(text: str) -> str | float | bool | None:
     if text in _WORDS:
         return _WORDS[text]
     if _OCTAL.fullmatch(text):

@@ -1,7 +1,5 @@
 """Splits a stream of bytes into lines, bounded."""
 
-from collections.abc import Iterator
-
 LONGEST = 8 << 20
 """Bytes of the longest line that is read. An object in etcd is 1.5 MiB at most, so a longer line is none of ours."""
 
@@ -19,33 +17,43 @@ class Splitter:
         self._rest = bytearray()
         self._skipping = False
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next bytes of the stream.
 
         Args:
             chunk: The bytes.
 
-        Yields:
-            Each line that they complete, without its newline. Empty lines are left out.
+        Returns:
+            The lines that they complete, without their newlines. Empty lines are left out.
         """
-        *complete, rest = chunk.split(b"\n")
-        for line in complete:
-            if self._skipping:
-                self._skipping = False
-                continue
-            if self._rest:
-                self._rest += line
-                whole = bytes(self._rest)
-                self._rest.clear()
-            else:
-                whole = line
-            if len(whole) > self._longest:
-                self.dropped += 1
-            elif whole:
-                yield whole
-        if not self._skipping:
-            self._rest += rest
-            if len(self._rest) > self._longest:
-                self._rest.clear()
-                self._skipping = True
-                self.dropped += 1
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if lines:
+            lines[0] = self._first(lines[0])
+        self._keep(rest)
+        longest = self._longest
+        if any(len(line) > longest for line in lines):
+            self.dropped += sum(len(line) > longest for line in lines)
+            return [line for line in lines if 0 < len(line) <= longest]
+        return [line for line in lines if line]
+
+    def _first(self, end: bytes) -> bytes:
+        """The line of which the beginning came earlier; empty where it is being skipped."""
+        if self._skipping:
+            self._skipping = False
+            return b""
+        if not self._rest:
+            return end
+        self._rest += end
+        whole = bytes(self._rest)
+        self._rest.clear()
+        return whole
+
+    def _keep(self, rest: bytes) -> None:
+        if self._skipping:
+            return
+        self._rest += rest
+        if len(self._rest) > self._longest:
+            self._rest.clear()
+            self._skipping = True
+            self.dropped += 1
