@@ -1,6 +1,8 @@
 """The composition root: everything is made and wired here, and nowhere else."""
 
 import asyncio
+import faulthandler
+import gc
 import logging
 import secrets
 import signal
@@ -10,17 +12,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from kubedx.api import diagnosis, policy
 from kubedx.checks import registry as all_checks
+from kubedx.core.check import Registry
 from kubedx.core.finding import Ref
 from kubedx.diagnosis.diagnosis import Diagnosis
 from kubedx.diagnosis.ledger import Ledger
 from kubedx.engine.engine import Engine
 from kubedx.handlers import KopfThread
 from kubedx.kube.meta import Resource, View
+from kubedx.kube.slots import key_of
 from kubedx.report import http
 from kubedx.report.lease import Elector
 from kubedx.report.metrics import Facts, FactsCollector, WatchFacts
@@ -31,15 +35,13 @@ from kubedx.settings import resolve
 from kubedx.store.store import Change, State, Store
 from kubedx.watch.client import Api, ApiError, ConfigError, Login
 from kubedx.watch.discovery import metadata_kind
+from kubedx.watch.pace import Pace
 from kubedx.watch.reflector import Reflector, Server
 
 logger = logging.getLogger(__name__)
 
 TURN = 0.01
 """Seconds that one turn of the loop may spend on checks, so that probes and scrapes never wait."""
-
-SLICE = 20
-"""Runs of checks between two looks at the clock."""
 
 RETRY = 15.0
 """Seconds between two tries to find a kind that is not served yet, or to read our own objects at start."""
@@ -48,6 +50,25 @@ _NOT_FOUND = 404
 
 STUCK_AFTER = 60.0
 """Seconds without a turn of the main loop after which the process counts as unhealthy."""
+
+BEAT, MINUTE = 0.005, 60.0
+"""Seconds between two beats of the pulse, and for which the longest pause of it is told."""
+
+GATHER = 0.003
+"""Seconds to wait for further changes before checks are asked: a round for many costs hardly more than for one."""
+
+COLLECT = (5000, 4, 5000)
+"""How many objects, and rounds, go by between two looks for garbage: old objects are many, and hardly ever garbage. The
+middle one bounds a turn of the loop: 20,000 objects take some milliseconds."""
+
+FREEZE_AFTER = 5000
+"""Verdicts by which there are more, after which all that is there is left alone by the garbage collector."""
+
+TIDY = 1.0
+"""Seconds between two looks at whether the store has to be tidied."""
+
+BLOCKED_AFTER = 20.0
+"""Seconds without a turn of the loop after which what it is doing is written to the standard error."""
 
 
 @dataclass(frozen=True)
@@ -71,48 +92,39 @@ class Options:
     identity: str = ""
 
 
-class Clock:
-    """The wall clock, except that it never goes back."""
-
-    def __init__(self) -> None:
-        self._wall = time.time()
-        self._ticks = time.monotonic()
-
-    def __call__(self) -> datetime:
-        """The time in UTC."""
-        ticks = time.monotonic()
-        self._wall = max(time.time(), self._wall + ticks - self._ticks)
-        self._ticks = ticks
-        return datetime.fromtimestamp(self._wall, UTC)
-
-
 class App:
     """The operator.
 
     Args:
         login: How to log in to the API server.
         options: What the command line says.
+        registry: The checks; those of this version by default.
+        pace: How patient the watching is.
     """
 
-    def __init__(self, login: Login, options: Options) -> None:
+    def __init__(
+        self, login: Login, options: Options, registry: Registry | None = None, pace: Pace | None = None
+    ) -> None:
         self._options = options
-        self._clock = Clock()
-        self._registry = all_checks()
+        self._pace = pace or Pace()
+        self._api = Api(login)
+        self._clock = self._api.clock
+        self._registry = registry or all_checks()
         self._settings = resolve(options.defaults, None, self._registry)
         views = {view for check in self._registry for view in self._registry.kinds(check)}
         kinds = sorted(views, key=lambda view: view.resource.kind)
-        self._store = Store(kinds, self._registry.event_reasons, since=self._clock())
+        self._store = Store(kinds, self._registry.event_reasons)
         self._ledger = Ledger(self._registry, self._settings, self._exists)
         self._engine: Engine | None = None
-        self._diagnoses: list[Diagnosis] = []
-        self._api = Api(login)
         self._server = Server()
         self._reflectors: dict[type[View], Reflector] = {}
         self._writer = Writer(self._api, self._clock, self._may_write)
         self._reporter = PolicyReporter(self._api, self._clock, self._sight, self._may_write)
         self._kopf: KopfThread | None = None
         self._elector: Elector | None = None
-        self._took_over = False
+        self._told = self._took_over = False
+        self._pulse = Pulse()
+        self._frozen = 0
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._last_turn = time.monotonic()
@@ -125,10 +137,12 @@ class App:
             ListenError: The address cannot be listened on.
         """
         loop = asyncio.get_running_loop()
+        gc.set_threshold(*COLLECT)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         async with self._api:
             version = await self._api.check()
+            self._store.since = self._clock()  # Not earlier: this answer told the time.
             logger.info("Connected to %s, Kubernetes %s", self._api.server, version)
             endpoints = http.serve(
                 self._options.host, self._options.port, FactsCollector(self._facts), self._trouble, self._awaited
@@ -142,6 +156,7 @@ class App:
         work = [asyncio.create_task(self._watch_kind(view)) for view in self._store.tables]
         work += [asyncio.create_task(self._watch_metadata(name)) for name in self._options.metadata_kinds]
         work.append(asyncio.create_task(self._diagnose()))
+        work += [asyncio.create_task(one) for one in (_show_what_blocks(), self._pulse.run(), self._tidy())]
         if self._options.lease_namespace:
             identity = self._options.identity or f"{socket.gethostname()}_{secrets.token_hex(4)}"
             self._elector = Elector(self._api, self._options.lease_namespace, identity, self._lead_turned)
@@ -163,8 +178,9 @@ class App:
 
     async def _watch_kind(self, view: type[View]) -> None:
         reflector = Reflector(
-            self._api, self._store, view, server=self._server, changed=self._changed, turned=self._turned
-        )
+            self._api, self._store, view, server=self._server, changed=self._changed, turned=self._turned,
+            pace=self._pace,
+        )  # fmt: skip
         self._reflectors[view] = reflector
         await reflector.run()
 
@@ -203,7 +219,7 @@ class App:
             self._ledger.suppress(named, suppression(found) if event != "DELETED" else None)
 
     def _follow(self, body: Mapping[str, Any]) -> None:
-        self._reporter.generation = body.get("metadata", {}).get("generation", 0)
+        self._reporter.follow(body)
         settings = resolve(self._options.defaults, body, self._registry)
         if settings != self._settings:
             self._settings = settings
@@ -232,24 +248,30 @@ class App:
                 if self._took_over:
                     self._took_over = False
                     await self._remember()
-                    self._ledger.feed(dict(engine.verdicts), engine.outcomes(), self._clock())
+                    self._ledger.feed(engine.verdicts, engine.outcomes(), self._clock())
                 await self._settle(engine)
                 if not writing:
-                    logger.info("Everything has been read once: %d diagnoses", len(self._diagnoses))
+                    logger.info("Everything has been read once: %d diagnoses", len(self._diagnoses()))
+                    gc.freeze()
                     writing = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._reporter.run())]
                 await self._wait(engine)
+                await asyncio.sleep(GATHER)
         finally:
             for task in writing:
                 task.cancel()
 
     def _lead_turned(self) -> None:
-        """Begin or cease to lead. A new leader goes on from what the objects tell, as after a restart."""
-        self._took_over = self._may_write() and self._engine is not None
+        """Begin or cease to lead. After another leader we go on from what the objects tell, as after a restart."""
+        told, self._told = self._told, self._tells()
+        self._took_over = self._engine is not None and self._told and not told
         self._wake.set()
         self._reporter.wake()
 
     def _may_write(self) -> bool:
         return self._elector is None or self._elector.leads
+
+    def _tells(self) -> bool:
+        return self._elector is None or self._elector.tells
 
     async def _remember(self) -> None:
         """Read back our own objects, and the policy, before anything is said."""
@@ -270,24 +292,32 @@ class App:
         self._ledger = Ledger(self._registry, self._settings, self._exists)
         for body in bodies:
             self._observe("LISTED", body)
-        found = [remembered(diagnosis.read(body)) for body in bodies]
+        found = [remembered(diagnosis.read(body), self._registry) for body in bodies]
         self._ledger.restore(one for one in found if one is not None)
 
     async def _list(self, resource: Resource) -> list[dict[str, Any]]:
         answer = await self._api.request("GET", resource.path)
+        if not isinstance(answer.body, dict):  # A proxy's page, perhaps.
+            raise ApiError(f"GET {resource.path}", answer.status, "BadAnswer", "the answer is no list of objects")
         return answer.body.get("items") or []
 
     async def _settle(self, engine: Engine) -> None:
         settled = False
         while not settled:
-            begun = time.monotonic()
-            while not settled and time.monotonic() - begun < TURN:
-                settled = engine.run(self._clock(), SLICE)
+            settled = engine.run(self._clock(), TURN)
+            if len(engine.verdicts) - self._frozen > FREEZE_AFTER:
+                # Most of what is there stays: looking through it for garbage again and again would cost long turns.
+                gc.freeze()
+                self._frozen = len(engine.verdicts)
             self._last_turn = time.monotonic()
             await asyncio.sleep(0)
         now = self._clock()
-        if self._ledger.feed(engine.drain(), engine.outcomes(), now):
-            self._diagnoses = self._ledger.diagnoses(now)
+        changed = False
+        for is_other in self._ledger.steps(engine.drain(), engine.outcomes(), now):
+            changed = changed or is_other
+            self._last_turn = time.monotonic()
+            await asyncio.sleep(0)
+        if changed:
             limits = self._settings.limits
             self._writer.want(self._diagnoses, limits.objects, limits.writes_per_second)
             self._reporter.wake()
@@ -300,13 +330,23 @@ class App:
             async with asyncio.timeout(min(max(pause, 0.0), STUCK_AFTER / 4)):
                 await self._wake.wait()
 
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY)
+            if self._store.is_untidy:
+                for _ in self._store.tidy():
+                    await asyncio.sleep(0)
+
+    def _diagnoses(self) -> Sequence[Diagnosis]:
+        return self._ledger.diagnoses()
+
     def _exists(self, ref: Ref) -> bool | None:
         """Whether an object exists, as far as is known; None where its kind is watched and cannot be seen now."""
         table = next((one for view, one in self._store.tables.items() if view.resource.kind == ref.kind), None)
         if table is None:
             # A zone is no object, a foreign owner is watched by nobody; a kind with a group may not be discovered yet.
             return None if "." in ref.kind and self._options.metadata_kinds else True
-        return (ref.namespace, ref.name) in table.rows if table.state.readable else None
+        return key_of(ref.namespace, ref.name) in table.rows if table.state.readable else None
 
     # --- out ---
 
@@ -326,15 +366,16 @@ class App:
 
     def _sight(self) -> Sight:
         now = self._clock()
-        used = {one.suppression.field for one in self._diagnoses if one.suppression and one.suppression.field}
+        silenced = Counter(one.suppression.field for one in self._diagnoses() if one.silenced and one.suppression)
         return Sight(
             ready=self._engine is not None,
             outcomes=self._engine.outcomes() if self._engine else {},
             watches=[Watched(view.resource.kind, one.state, len(one.rows)) for view, one in self._store.tables.items()],
-            diagnoses=self._diagnoses,
+            diagnoses=self._diagnoses(),
             problems=(*self._settings.problems, *self._settings.expired(now)),
-            unmatched=self._settings.unmatched(used, now),
+            suppressions=[(one, silenced[one.field]) for one in self._settings.in_force(now)],
             undecided=self._engine.undecided() if self._engine else [],
+            left_out=self._writer.left_out_now,
         )
 
     def _facts(self) -> Facts:
@@ -345,7 +386,7 @@ class App:
                 evaluations[check, "evaluated"] = count - failed
                 evaluations[check, "failed"] = failed
         return Facts(
-            diagnoses=self._diagnoses,
+            diagnoses=self._diagnoses(),
             findings=self._ledger.findings(),
             checks={check.id: self._settings.enabled(check) for check in self._registry},
             evaluations=evaluations,
@@ -354,6 +395,8 @@ class App:
             writes=self._writer.results,
             left_out=self._writer.left_out,
             is_leader=self._may_write(),
+            tells=self._tells(),
+            longest_turn=self._pulse.longest,
         )
 
     def _watch_facts(self, view: type[View]) -> WatchFacts:
@@ -367,3 +410,37 @@ class App:
             restarts=health.restarts if health else {},
             dropped=health.dropped if health else 0,
         )
+
+
+class Pulse:
+    """Beats, and so notices how long the loop is busy at a stretch."""
+
+    def __init__(self) -> None:
+        self._latest = self._before = 0.0
+        self._minute = 0.0
+
+    @property
+    def longest(self) -> float:
+        """The longest stretch of this minute and the one before, in seconds."""
+        return max(self._latest, self._before)
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            asleep = loop.time()
+            await asyncio.sleep(BEAT)
+            now = loop.time()
+            if now - self._minute > MINUTE:
+                self._before, self._latest, self._minute = self._latest, 0.0, now
+            self._latest = max(self._latest, now - asleep - BEAT)
+
+
+async def _show_what_blocks() -> None:
+    """Have the stacks of all threads written down whenever the loop stands still; /healthz is silent then."""
+    try:
+        while True:
+            faulthandler.dump_traceback_later(BLOCKED_AFTER)
+            await asyncio.sleep(BLOCKED_AFTER / 4)
+    finally:
+        faulthandler.cancel_dump_traceback_later()

@@ -2,9 +2,8 @@
 
 import logging
 import sys
-import traceback
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,7 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from kubedx.report.text import Report
+    from kubedx.watch.client import Api
 
 
 class Exit(IntEnum):
@@ -33,8 +35,10 @@ _LAST_PORT = 65535
 
 
 def fail(code: Exit, message: str) -> NoReturn:
-    """End with a message on the standard error."""
-    click.echo(f"Error: {message}", err=True)
+    """End with a message on the standard error, which may quote what a server or a file says."""
+    from kubedx.kube.text import clean
+
+    click.echo("\n".join(clean(line) for line in f"Error: {message}".split("\n")), err=True)
     sys.exit(code)
 
 
@@ -46,8 +50,10 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError):
             raise
-        except Exception:  # noqa: BLE001 -- Python's own exit code for it is 1, which means findings
-            traceback.print_exc()
+        except Exception as error:  # noqa: BLE001 -- Python's own exit code for it is 1, which means findings
+            from kubedx.report.logs import told
+
+            click.echo(told(error), err=True)
             fail(Exit.DEFECT, "this is a defect of kubedx; please report it with the lines above.")
 
 
@@ -98,10 +104,11 @@ def run(  # noqa: PLR0913 -- one argument an option
     import asyncio
 
     from kubedx.app import App, Options
+    from kubedx.report import logs
     from kubedx.report.http import ListenError
     from kubedx.watch.client import ConfigError, Login, UnreachableError
 
-    _log(log_format, logging.DEBUG if verbose else logging.INFO)
+    logs.set_up(log_format, logging.DEBUG if verbose else logging.INFO)
     host, separator, port = listen.rpartition(":")
     if not separator or not port.isdecimal() or int(port) > _LAST_PORT:
         raise click.UsageError(f"--listen {listen!r} is no HOST:PORT, such as 0.0.0.0:8080.")
@@ -119,19 +126,6 @@ def run(  # noqa: PLR0913 -- one argument an option
         fail(Exit.UNREACHABLE, str(error))
     except (ConfigError, ListenError) as error:
         fail(Exit.USAGE, str(error))
-
-
-def _log(form: str, level: int) -> None:
-    from pythonjsonlogger.json import JsonFormatter
-
-    handler = logging.StreamHandler()
-    if form == "json":
-        handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("aiohttp", "asyncio", "kubernetes", "urllib3"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _yaml_file(path: str | None) -> Mapping[str, Any] | None:
@@ -225,6 +219,86 @@ def _exit_code(report: "Report", fail_on: str) -> Exit:
     if fail_on != "never" and any(one.severity >= Severity[fail_on.upper()] for one in loud):
         return Exit.FINDINGS
     return Exit.CLEAN if report.complete else Exit.PARTIAL
+
+
+class _Duration(click.ParamType[timedelta]):
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        from kubedx.kube import duration
+
+        try:
+            found = duration.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not found:
+            self.fail("is no time at all; write 90s, 5m, 1h30m or 2d", param, ctx)
+        return found
+
+
+class _Name(click.ParamType[str]):
+    name = "name"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name = str(value).rpartition("/")[2]  # `kubectl get -o name` puts the kind before it.
+        return name or self.fail("is empty; kubectl get clusterdiagnoses lists the names", param, ctx)
+
+
+@main.command()
+@click.argument("name", type=_Name())
+@click.option("--reason", metavar="TEXT", help="Required. Why, for those who read it later.")
+@click.option("--for", "lasting", type=_Duration(), metavar="DURATION", help="How long, such as 90m, 2h or 3d.")
+@click.option("--until", type=_Time(), metavar="TIME", help="Until when, such as 2030-01-31T18:00:00Z.")
+@click.option("--always", is_flag=True, help="For good: by a pattern in the DiagnosisPolicy for its check and subject.")
+@_connection
+def suppress(
+    *,
+    name: str,
+    reason: str | None,
+    lasting: timedelta | None,
+    until: datetime | None,
+    always: bool,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """Silence the diagnosis NAME: it raises no alert, and is tracked and counted all the same.
+
+    It needs the right to patch clusterdiagnoses, and with --always to patch diagnosispolicies.
+    """
+    if not reason or not reason.strip():
+        raise click.UsageError("--reason is required: say why, for those who read it later.")
+    if (lasting is not None) + (until is not None) + always != 1:
+        raise click.UsageError("Give one of --for 2h, --until 2030-01-31T18:00:00Z and --always.")
+    from kubedx import suppress as module
+
+    if always:
+        _tell(kubeconfig, context, lambda api: module.suppress_always(api, name, reason))
+    else:
+        _tell(kubeconfig, context, lambda api: module.suppress(api, name, reason, lasting=lasting, until=until))
+
+
+@main.command()
+@click.argument("name", type=_Name())
+@_connection
+def unsuppress(*, name: str, kubeconfig: str | None, context: str | None) -> None:
+    """Take back what kubedx suppress did about NAME, and say which pattern silences it all the same."""
+    from kubedx import suppress as module
+    from kubedx.checks import registry
+
+    _tell(kubeconfig, context, lambda api: module.unsuppress(api, registry(), name))
+
+
+def _tell(kubeconfig: str | None, context: str | None, do: "Callable[[Api], Awaitable[str]]") -> None:
+    """Do something with the API server and print what there is to tell."""
+    from kubedx.suppress import NotDoneError, at
+    from kubedx.watch.client import ConfigError, UnreachableError
+
+    try:
+        click.echo(at(kubeconfig, context, do))
+    except UnreachableError as error:
+        fail(Exit.UNREACHABLE, str(error))
+    except (ConfigError, NotDoneError) as error:
+        fail(Exit.USAGE, str(error))
 
 
 @main.command()

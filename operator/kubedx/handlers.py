@@ -11,15 +11,26 @@ import enum
 import itertools
 import logging
 import random
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
-import kopf
-
 from kubedx.api import diagnosis, policy
 from kubedx.api.model import GROUP
+
+# kopf imports the official client, where there is one, to know its models when it meets them. None comes this way, and
+# the import would take 25 MB of the operator's memory. A module that is None in sys.modules counts as not there.
+_client = sys.modules.get("kubernetes")
+sys.modules["kubernetes"] = None  # type: ignore[assignment]  # as documented for the import system
+try:
+    import kopf
+finally:
+    if _client is None:
+        del sys.modules["kubernetes"]
+    else:
+        sys.modules["kubernetes"] = _client
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +57,10 @@ LAST_BREATH = 0.1
 WORKERS = 1000
 IDLE_TIMEOUT = 0.5
 """Objects that kopf handles at the same time, and seconds until an idle object makes place for another."""
+
+IDENTITY: Any = GROUP
+"""What kopf calls us among peers, of which it has none. Its own choice needs the name of the user, and a container that
+runs as any number has none."""
 
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -193,6 +208,7 @@ class KopfThread:
             await kopf.operator(
                 registry=self._registry(readable, session, over),
                 settings=_settings(),
+                identity=IDENTITY,
                 clusterwide=True,
                 standalone=True,
                 stop_flag=over,

@@ -3,18 +3,25 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
+from kubedx.api import diagnosis
 from kubedx.api.policy import NAME, RESOURCE
 from kubedx.checks import registry as all_checks
 from kubedx.core.check import Registry
 from kubedx.diagnosis.diagnosis import State as DiagnosisState
+from kubedx.diagnosis.diagnosis import Suppression
+from kubedx.diagnosis.group import Identity
 from kubedx.diagnosis.ledger import Ledger
 from kubedx.engine.engine import Engine
 from kubedx.kube.decode import Decoder
 from kubedx.kube.meta import View
+from kubedx.kube.text import clean
+from kubedx.report.objects import identity, suppression
 from kubedx.report.text import Report
 from kubedx.settings import Settings, resolve
+from kubedx.store.forms import Row
 from kubedx.store.store import State, Store
 from kubedx.watch import dump
 from kubedx.watch.client import Api, ApiError, Login
@@ -43,17 +50,18 @@ def scan_dump(path: str, policy: Mapping[str, Any] | None, now: datetime | None)
     def wanted(api_version: str, kind: str) -> bool:
         return (api_version, kind) in by_kind
 
-    def decode(api_version: str, kind: str, raw: dump.Buffer) -> View:
-        return decoders[api_version, kind].decode(memoryview(raw))
+    store = Store(views, registry.event_reasons)
+
+    def decode(api_version: str, kind: str, raw: dump.Buffer) -> Row:
+        return store.row(decoders[api_version, kind].decode(memoryview(raw)))
 
     found = dump.read(path, wanted, decode)
     at = now or found.newest or datetime.now(UTC)
     settings = resolve(None, policy, registry)
-    store = Store(views, registry.event_reasons)
     for key, view in by_kind.items():
         store.table(view).state = State.SYNCED if key in found.kinds else State.SYNCING
     for one in found.objects:
-        store.put(one.value)
+        store.keep(one.value)
     return _report(registry, store, settings, at, [str(problem) for problem in found.problems], found.passed_over)
 
 
@@ -87,7 +95,8 @@ async def _scan_live(login: Login, policy: Mapping[str, Any] | None, now: dateti
         ]
         problems = [problem for problem in await asyncio.gather(*map(_read, reflectors)) if problem]
         settings = resolve(None, policy if policy is not None else await _own_policy(api), registry)
-    return _report(registry, store, settings, now or datetime.now(UTC), problems, 0)
+        silenced = await _silenced(api)
+    return _report(registry, store, settings, now or api.clock(), problems, 0, silenced)
 
 
 async def _read(reflector: Reflector) -> str:
@@ -107,25 +116,43 @@ async def _own_policy(api: Api) -> Mapping[str, Any] | None:
     return body
 
 
+async def _silenced(api: Api) -> dict[Identity, Suppression]:
+    """Read which diagnoses people have silenced, each by the spec of its own object."""
+    try:
+        answer = (await api.request("GET", diagnosis.RESOURCE.path)).body
+    except ApiError:
+        return {}  # As above: then nobody silenced anything.
+    found = map(diagnosis.read, answer.get("items") or [])
+    return {named: told for one in found if (named := identity(one)) and (told := suppression(one))}
+
+
 def _views(registry: Registry) -> Iterable[type[View]]:
     views = {view for check in registry for view in registry.kinds(check)}
     return sorted(views, key=lambda view: view.resource.kind)
 
 
 def _report(
-    registry: Registry, store: Store, settings: Settings, now: datetime, problems: list[str], passed_over: int
+    registry: Registry,
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    problems: list[str],
+    passed_over: int,
+    silenced: Mapping[Identity, Suppression] = MappingProxyType({}),
 ) -> Report:
     engine = Engine(registry, store, settings, now)
     engine.run(now)
     ledger = Ledger(registry, settings, lambda _: True, one_shot=True)
     outcomes = engine.outcomes()
-    ledger.feed(engine.drain(), outcomes, now)
+    for named, told in silenced.items():
+        ledger.suppress(named, told)
+    ledger.feed(dict(engine.drain()), outcomes, now)
     said = [problem.text for problem in (*settings.problems, *settings.expired(now))]
     return Report(
         now=now,
-        diagnoses=tuple(one for one in ledger.diagnoses(now) if one.state is DiagnosisState.OPEN),
+        diagnoses=tuple(one for one in ledger.diagnoses() if one.state is DiagnosisState.OPEN),
         outcomes=outcomes,
-        problems=(*said, *problems),
+        problems=tuple(map(clean, (*said, *problems))),
         passed_over=passed_over,
         undecided=engine.undecided(),
         objects={view.resource.kind: len(table.rows) for view, table in store.tables.items() if table.rows},

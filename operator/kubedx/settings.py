@@ -4,12 +4,12 @@ A wrong entry never stops anything. It falls back to what it would have overridd
 write instead, and the rest is in force.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TypeVar, get_args
 
@@ -91,12 +91,19 @@ class Suppression:
     @property
     def reason(self) -> str:
         """Why it silences."""
-        return self.policy.reason
+        return clean(self.policy.reason)
 
     @property
     def until(self) -> datetime | None:
         """When it ends; None where it does not."""
         return self.policy.until
+
+    @property
+    def pattern(self) -> str:
+        """What it matches, in a line that stays the same wherever it stands in its list."""
+        given = ((name, getattr(self.policy, name)) for name in ("check", "kind", "namespace", "name"))
+        labels = ((f"label:{name}", value) for name, value in sorted((self.policy.labels or {}).items()))
+        return clean(" ".join(f"{name}={value}" for name, value in (*given, *labels) if value is not None))
 
     def active(self, now: datetime) -> bool:
         """Whether it has not ended yet."""
@@ -173,7 +180,17 @@ class Settings:
         Returns:
             The first active suppression in the policy's order, or None.
         """
-        return next((one for one in self.suppressions if one.active(now) and one.matches(check, subject, labels)), None)
+        return next(
+            (one for one in self._by_check[check.id] if one.active(now) and one.matches(check, subject, labels)), None
+        )
+
+    @cached_property
+    def _by_check(self) -> Mapping[str, Sequence[Suppression]]:
+        """The suppressions that may be about a check, so that a hundred of them are not tried on each diagnosis."""
+        return {
+            id_: [one for one in self.suppressions if one.policy.check is None or fnmatchcase(id_, one.policy.check)]
+            for id_ in self.checks
+        }
 
     def expired(self, now: datetime) -> tuple[Problem, ...]:
         """Name the suppressions that have ended and should be taken out of the policy."""
@@ -183,17 +200,9 @@ class Settings:
             if one.until and not one.active(now)
         )
 
-    def unmatched(self, used: Collection[str], now: datetime) -> tuple[str, ...]:
-        """Name the active suppressions that silence nothing.
-
-        Args:
-            used: The `field` of those that silence something.
-            now: The time against which ends are held.
-
-        Returns:
-            The fields of the others, in the policy's order.
-        """
-        return tuple(one.field for one in self.suppressions if one.active(now) and one.field not in used)
+    def in_force(self, now: datetime) -> tuple[Suppression, ...]:
+        """Give the suppressions that have not ended, in the policy's order."""
+        return tuple(one for one in self.suppressions if one.active(now))
 
     def next_expiry(self, now: datetime) -> datetime | None:
         """When the next suppression ends, so that somebody can look again then."""

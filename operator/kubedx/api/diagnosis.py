@@ -22,6 +22,7 @@ STATUS_BYTES = 12 * 1024
 CHECKS_EXPLAINED = 40
 PIECES_OF_EVIDENCE = 10
 STEPS = 10
+KEYS, KEY = 40, 192
 COMMAND = 1024
 """The most characters of a command. A longer one is left out: half a command may do something else."""
 
@@ -79,6 +80,9 @@ class Explained(Observed):
     """The findings of one check that a diagnosis is the cause of."""
 
     check: Annotated[str, Most(63)] = Field(description="The check that found the symptom.")
+    severity: SeverityText = Field(
+        default="info", description="How bad the worst of these symptoms is; silenced ones count as info."
+    )
     count: int = Field(ge=0, le=2**31 - 1, description="How many objects show the symptom.")
     samples: Annotated[tuple[Annotated[str, Most(384)], ...], Most(5)] = Field(
         default=(), description="Up to five of these objects, as Kind/namespace/name."
@@ -93,11 +97,13 @@ def _whole(command: object) -> object:
 class StepStatus(Observed):
     """One thing to do about a diagnosis."""
 
-    text: Annotated[str, Most(256)] = Field(description="What to do, in a sentence.")
+    action: Annotated[str, Most(256)] = Field(description="What to do, in a sentence.")
     command: Annotated[Annotated[str, MaxLen(COMMAND)] | None, BeforeValidator(_whole)] = Field(
         default=None, description="What to type, with the names filled in."
     )
-    danger: bool = Field(default=False, description="Whether the step interrupts or destroys something.")
+    danger: bool | None = Field(
+        default=None, description="True where the step interrupts or destroys something; absent where it does not."
+    )
 
 
 class TransitionStatus(Observed):
@@ -113,6 +119,9 @@ class Suppressed(Observed):
 
     reason: Annotated[str, Most(512)] = Field(description="Why the diagnosis is silenced.")
     until: Time | None = Field(default=None, description="When the silence ends; absent where it does not.")
+    by: Annotated[str, Most(256)] | None = Field(
+        default=None, description="Where that is written: spec.suppress here, or an entry of the DiagnosisPolicy."
+    )
     expired: bool = Field(
         default=False, description="Whether the silence is over, so that the diagnosis raises alerts again."
     )
@@ -122,7 +131,9 @@ class DiagnosisStatus(Observed):
     """What the operator found."""
 
     check: Annotated[str, Most(63)] = Field(description="The check that found it; kubedx explain CHECK tells more.")
-    severity: SeverityText = Field(description="How bad it is: critical (page), warning (ticket) or info (read).")
+    severity: SeverityText = Field(
+        description="How bad it or the worst that it explains is: critical (page), warning (ticket) or info (read)."
+    )
     state: State = Field(
         description="Open while the problem lasts, Resolved after it, Unknown where it can no longer be looked at."
     )
@@ -148,6 +159,9 @@ class DiagnosisStatus(Observed):
         default=None, description="The longest chain from this cause to its last symptom, as A → B → C."
     )
     steps: Annotated[tuple[StepStatus, ...], Most(STEPS)] = Field(default=(), description="What to do, in this order.")
+    read_on: Annotated[str, Most(128)] | None = Field(
+        default=None, description="What to type to read more: what it means, what else it may be, what is not seen."
+    )
     first_seen: Time = Field(
         description="Since when the problem exists, by the cluster's own timestamps if it has one."
     )
@@ -160,6 +174,13 @@ class DiagnosisStatus(Observed):
     )
     flaps: int = Field(
         default=0, ge=0, le=2**31 - 1, description="How often the problem came back after it was resolved."
+    )
+    flapping: bool = Field(
+        default=False,
+        description="Whether it cleared three times within half an hour: then it stays open until it is quiet as long.",
+    )
+    keys: Annotated[tuple[Annotated[str, MaxLen(KEY)], ...], Most(KEYS)] = Field(
+        default=(), description="By what its symptoms are found, as JOIN=KEY, also after a restart of the operator."
     )
     suppressed: Suppressed | None = Field(
         default=None, description="Who silenced this diagnosis why; absent while nobody did."
@@ -200,8 +221,16 @@ def bounded(status: DiagnosisStatus) -> DiagnosisStatus:
 
 def _weight(status: DiagnosisStatus) -> int:
     """Weigh a status in bytes; one that is much too light to matter, as most are, by a bound that costs little."""
-    texts = [status.title, status.message, status.subject_text, status.subject.name, status.path or ""]
+    texts = [
+        status.title,
+        status.message,
+        status.subject_text,
+        status.subject.name,
+        status.path or "",
+        status.read_on or "",
+    ]
     texts += [one.reason for one in status.history]
+    texts += status.keys
     if status.suppressed:
         texts.append(status.suppressed.reason)
     for evidence in status.evidence:
@@ -209,8 +238,8 @@ def _weight(status: DiagnosisStatus) -> int:
     for explained in status.explains:
         texts += explained.samples
     for step in status.steps:
-        texts += (step.text, step.command or "")
-    entries = len(status.evidence) + len(status.explains) + len(status.steps) + len(status.history)
+        texts += (step.action, step.command or "")
+    entries = len(status.keys) + len(status.evidence) + len(status.explains) + len(status.steps) + len(status.history)
     most = _REST + _ENTRY * entries + sum(_QUOTES + _CHARACTER * len(text) for text in texts)
     return most if most <= STATUS_BYTES else len(status.model_dump_json(by_alias=True, exclude_none=True).encode())
 
@@ -250,10 +279,13 @@ def _shortened(status: DiagnosisStatus, size: _Size) -> DiagnosisStatus:
         explains=tuple(change(one, samples=one.samples[: size.samples]) for one in status.explains[: size.checks]),
         steps=tuple(
             change(
-                one, text=short(one.text), command=one.command if len(one.command or "") <= size.characters else None
+                one,
+                action=short(one.action),
+                command=one.command if len(one.command or "") <= size.characters else None,
             )
             for one in status.steps[: size.steps]
         ),
+        keys=status.keys[: size.pieces],
         history=tuple(change(one, reason=short(one.reason)) for one in status.history),
         truncated=True,
     )

@@ -88,6 +88,11 @@ class Most(GroupedMetadata):
         return value
 
 
+def whole_seconds(moment: datetime) -> datetime:
+    """Give a time as an object keeps it: UTC, whole seconds."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
 def _time(value: object) -> datetime:
     match value:
         case datetime():
@@ -102,7 +107,7 @@ def _time(value: object) -> datetime:
     if found.tzinfo is None:
         raise ValueError(f"{found.isoformat()} has no time zone; write {found.isoformat()}Z for UTC")
     try:
-        return found.astimezone(UTC).replace(microsecond=0)
+        return whole_seconds(found)
     except OverflowError:
         raise ValueError(f"{found.isoformat()} is out of bounds") from None
 

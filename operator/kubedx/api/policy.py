@@ -1,7 +1,7 @@
 """DiagnosisPolicy: how the operator looks at the cluster. There is one, named ``cluster``; people own its spec."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
@@ -207,6 +208,7 @@ class Summary(Observed):
     info: int = Field(default=0, ge=0, description="Open, for information, not silenced.")
     suppressed: int = Field(default=0, ge=0, description="Open and silenced.")
     unknown: int = Field(default=0, ge=0, description="Found before, but out of sight now.")
+    left_out: int = Field(default=0, ge=0, description="Without an object, as spec.limits.objects is reached.")
 
 
 class SkippedCheck(Observed):
@@ -267,6 +269,18 @@ class ProblemStatus(Observed):
     message: Annotated[str, Most(512)] = Field(description="What is wrong with it, and what to write instead.")
 
 
+class SuppressionStatus(Observed):
+    """What one suppression silences."""
+
+    field: Annotated[str, Most(256)] = Field(description="The path of the entry, such as spec.suppressions[2].")
+    pattern: Annotated[str, Most(384)] = Field(description="What it matches, such as check=Node* name=lab-*.")
+    silences: int = Field(default=0, ge=0, le=2**31 - 1, description="How many diagnoses it silences now.")
+    idle_since: Time | None = Field(
+        default=None,
+        description="Since when it silences nothing; absent while it silences something. After 7 days, a problem.",
+    )
+
+
 class PolicyStatus(Observed):
     """What the operator made of the policy, and whether it sees everything."""
 
@@ -282,13 +296,21 @@ class PolicyStatus(Observed):
     problems: Annotated[tuple[ProblemStatus, ...], Most(50)] = Field(
         default=(), description="Entries of the configuration that cannot be followed; the rest is in force."
     )
-    unmatched_suppressions: Annotated[tuple[Annotated[str, Most(256)], ...], Most(100)] = Field(
-        default=(), description="Suppressions that match no diagnosis now, by the path of the entry."
+    suppressions: Annotated[tuple[SuppressionStatus, ...], Most(100)] = Field(
+        default=(), description="The suppressions in force, and what they silence."
     )
     last_seen: Time | None = Field(
         default=None,
         description="When the operator last said, each minute, that it works; if long ago, nobody is looking.",
     )
+
+
+def read_status(raw: Mapping[str, object]) -> PolicyStatus:
+    """Read the status of the policy as the API server sent it; an empty one where there is none that makes sense."""
+    try:
+        return PolicyStatus.model_validate(raw.get("status") or {})
+    except ValidationError:
+        return PolicyStatus()
 
 
 def _condition(kind: str, what: str = "status") -> str:

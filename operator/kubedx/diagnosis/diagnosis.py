@@ -2,16 +2,14 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from kubedx.core.check import Check
-from kubedx.core.finding import Confidence, Evidence, Ref, Severity
-from kubedx.diagnosis.folding import Identity
-
-SAMPLES = 5
-"""How many examples are shown of many."""
+from kubedx.core.finding import Confidence, Evidence, Param, Ref, Severity
+from kubedx.diagnosis.group import Identity
 
 
 class State(Enum):
@@ -29,6 +27,13 @@ class Resolution(Enum):
     CLEARED = "Cleared"
     SUBJECT_DELETED = "SubjectDeleted"
     CHECK_DISABLED = "CheckDisabled"
+
+
+MOST_KEYS = 40
+"""How many keys a diagnosis has at most, of those by which its symptoms are found."""
+
+LONGEST_KEY = 128
+"""The most characters of one: half a key finds nothing, so a longer one is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,14 @@ class Explained:
 
     Attributes:
         check: The id of the symptom's check.
+        severity: How bad the worst of them is.
         count: How many subjects show it.
         samples: Some of them.
         first_seen: Since when the first of them does.
     """
 
     check: str
+    severity: Severity
     count: int
     samples: tuple[str, ...]
     first_seen: datetime | None
@@ -89,7 +96,7 @@ class Diagnosis:
         name: The name of its object.
         check: The check that found it.
         state: Open, resolved or unknown.
-        severity: How bad.
+        severity: How bad: the worst of its own findings and of those that it explains.
         confidence: How sure.
         uid: The uid of the subject; empty where it does not exist.
         message: What the subject shows.
@@ -103,6 +110,9 @@ class Diagnosis:
         resolution: Why it is over, None while it is not.
         history: Its last turns, oldest first.
         flaps: How often it came back.
+        is_flapping: Whether it came and went so often that it is kept open until it is quiet.
+        keys: By the name of a join, the keys by which its symptoms are found, some of them where they are many. None
+            where it explains nothing.
         suppression: Who silenced it, None where nobody did.
         settled: Whether it has stood as a root for long enough to be written.
     """
@@ -116,7 +126,7 @@ class Diagnosis:
     uid: str
     message: str
     evidence: tuple[Evidence, ...]
-    params: dict[str, str | int | datetime]
+    params: Mapping[str, Param]
     members: int
     explains: tuple[Explained, ...]
     path: str
@@ -125,6 +135,8 @@ class Diagnosis:
     resolution: Resolution | None
     history: tuple[Turn, ...]
     flaps: int
+    is_flapping: bool
+    keys: tuple[tuple[str, str], ...]
     suppression: Suppression | None
     settled: bool
 
@@ -154,7 +166,11 @@ def object_name(check: Check, subject: Ref) -> str:
     Returns:
         The check in kebab case, the subject as far as it fits, and eight digits that tell equal ones apart.
     """
-    digest = hashlib.sha256(f"{check.id} {subject.text}".encode()).hexdigest()[:8]
     words = f"{check.run.__name__} {subject.namespace} {subject.name}".lower()
     slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:200].rstrip("-")
-    return f"{slug}-{digest}"
+    return f"{slug}-{digest(check.id, subject)}"
+
+
+def digest(check: str, subject: Ref) -> str:
+    """Give the eight digits by which the names of objects differ, from a check's id and a subject."""
+    return hashlib.sha256(f"{check} {subject.text}".encode()).hexdigest()[:8]

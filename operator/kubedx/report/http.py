@@ -38,12 +38,12 @@ async def serve(
         ListenError: The address cannot be listened on.
     """
     registry = CollectorRegistry()
-    registry.register(collector)
     for own in (ProcessCollector, PlatformCollector, GCCollector):
         own(registry=registry)
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        body = collector.render() + generate_latest(registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def answer(trouble: str) -> web.Response:
         return web.Response(text=f"{trouble or 'ok'}\n", status=503 if trouble else 200)

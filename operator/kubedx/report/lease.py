@@ -1,9 +1,12 @@
-"""Which replica writes: the one that holds a Lease.
+"""Which replica writes: the one that holds a Lease. And which one tells: the one that last did.
 
 The rules are those of client-go's leader election, with its timings for add-ons that may take a minute to take over: a
 Lease that nobody renewed for 60 seconds may be taken, its holder stops writing 40 seconds after its last renewal and
 tries every 15 seconds. Times of other machines are never compared with ours; only how long a Lease stood unchanged
 counts.
+
+Whoever cannot reach the API server cannot renew the Lease, which is no reason for its alerts to resolve: it writes
+nothing, and goes on telling what it knows until it sees the Lease in the hands of another one.
 """
 
 import asyncio
@@ -38,7 +41,10 @@ class Elector:
         api: The client.
         namespace: The namespace of the Lease.
         identity: What this replica is called, unlike every other.
-        turned: Called when this replica begins or ceases to lead.
+        turned: Called when this replica begins or ceases to lead or to tell.
+
+    Attributes:
+        tells: Whether this replica led last, as far as it knows, so that its metrics are those that count.
     """
 
     def __init__(self, api: Client, namespace: str, identity: str, turned: Callable[[], None]) -> None:
@@ -47,7 +53,8 @@ class Elector:
         self._namespace = namespace
         self._identity = identity
         self._turned = turned
-        self._led = False
+        self.tells = False
+        self._said = (False, False)
         self._renewed = float("-inf")
         self._seen: object = None
         self._seen_at = 0.0
@@ -63,19 +70,24 @@ class Elector:
             begun = time.monotonic()
             try:
                 async with asyncio.timeout(DEADLINE / 4):
-                    if await self._try():
-                        self._renewed = begun
+                    self.tells = await self._try()
+                    self._renewed = begun if self.tells else float("-inf")
             except Exception as error:  # noqa: BLE001 -- whatever it was, the next try may succeed
                 level = logging.DEBUG if getattr(error, "status", 0) == _CONFLICT else logging.WARNING
                 logger.log(level, "Could not hold the Lease %s/%s: %s", self._namespace, NAME, error)
-            if self.leads != self._led:
-                self._led = self.leads
-                logger.info("This replica leads" if self._led else "This replica stands by")
-                self._turned()
+            self._say()
             await asyncio.sleep(RETRY)
+
+    def _say(self) -> None:
+        before, self._said = self._said, (self.leads, self.tells)
+        if before[0] != self.leads:
+            logger.info("This replica leads" if self.leads else "This replica stands by")
+        if before != self._said:
+            self._turned()
 
     async def release(self) -> None:
         """Give the Lease back, so that another replica need not wait."""
+        self.tells = False
         if not self.leads:
             return
         self._renewed = float("-inf")
@@ -86,7 +98,10 @@ class Elector:
                 await self._api.request("PUT", f"{self._path}/{NAME}", body=lease)
 
     async def _try(self) -> bool:
-        """Renew or take the Lease; the resourceVersion sees to it that only one replica succeeds."""
+        """Renew or take the Lease; returns whether it is ours, or another one's.
+
+        The resourceVersion sees to it that only one replica succeeds.
+        """
         try:
             lease = (await self._api.request("GET", f"{self._path}/{NAME}")).body
         except Exception as error:
@@ -101,8 +116,7 @@ class Elector:
             self._seen, self._seen_at = spec, time.monotonic()
         holder = spec.get("holderIdentity") or ""
         if holder not in {"", self._identity} and time.monotonic() - self._seen_at < DURATION:
-            self._renewed = float("-inf")  # Whoever has it, has it: an administrator's edit counts at once.
-            return False
+            return False  # Whoever has it, has it: an administrator's edit counts at once.
         await self._api.request("PUT", f"{self._path}/{NAME}", body={**lease, "spec": self._held(spec)})
         return True
 

@@ -13,11 +13,12 @@ from kubedx.api.diagnosis import (
     TransitionStatus,
     bounded,
 )
+from kubedx.core.check import Registry
 from kubedx.core.finding import Confidence, Evidence, Ref, Severity
 from kubedx.core.message import command, render
 from kubedx.diagnosis import diagnosis as model
 from kubedx.diagnosis.diagnosis import Diagnosis
-from kubedx.diagnosis.ledger import Remembered
+from kubedx.kube.text import clean
 
 MANAGED_BY = {"app.kubernetes.io/managed-by": "kubedx"}
 """The label by which our own objects are told from those that people create."""
@@ -70,19 +71,26 @@ def status(diagnosis: Diagnosis) -> DiagnosisStatus:
                 EvidenceStatus(source=one.source, value=one.value, when=one.at) for one in diagnosis.evidence
             ),
             explains=tuple(
-                Explained(check=one.check, count=one.count, samples=one.samples, first_seen=one.first_seen)
+                Explained(
+                    check=one.check,
+                    severity=_SEVERITIES[one.severity],
+                    count=one.count,
+                    samples=one.samples,
+                    first_seen=one.first_seen,
+                )
                 for one in diagnosis.explains
             ),
             explains_count=diagnosis.explains_count,
             path=diagnosis.path or None,
             steps=tuple(
                 StepStatus(
-                    text=render(step.text, diagnosis.params),
+                    action=render(step.text, diagnosis.params),
                     command=command(step.command, diagnosis.params) or None,
-                    danger=step.danger,
+                    danger=step.danger or None,
                 )
                 for step in check.steps
             ),
+            read_on=f"kubedx explain {check.id}",
             first_seen=diagnosis.first_seen,
             last_transition=diagnosis.last_transition,
             resolution=diagnosis.resolution.value if diagnosis.resolution else None,
@@ -90,9 +98,12 @@ def status(diagnosis: Diagnosis) -> DiagnosisStatus:
                 TransitionStatus(state=turn.state.value, at=turn.at, reason=turn.reason) for turn in diagnosis.history
             ),
             flaps=diagnosis.flaps,
+            flapping=diagnosis.is_flapping,
+            keys=tuple(f"{join}={key}" for join, key in diagnosis.keys),
             suppressed=Suppressed(
                 reason=diagnosis.suppression.reason,
                 until=diagnosis.suppression.until,
+                by=f"DiagnosisPolicy {diagnosis.suppression.field}" if diagnosis.suppression.field else "spec.suppress",
                 expired=diagnosis.suppression.expired,
             )
             if diagnosis.suppression
@@ -113,7 +124,8 @@ def meaning(found: DiagnosisStatus) -> tuple[object, ...]:
         A value that is equal for statuses that mean the same.
     """
     return (
-        found.check, found.severity, found.state, found.confidence, found.resolution, found.flaps, found.path,
+        found.check, found.severity, found.state, found.confidence, found.resolution, found.flaps, found.flapping,
+        found.path,
         tuple(sorted((one.check, one.count.bit_length()) for one in found.explains)),
         tuple(one.source.partition(" (")[0] for one in found.evidence),
         found.suppressed and (found.suppressed.reason, found.suppressed.until, found.suppressed.expired),
@@ -133,28 +145,36 @@ def identity(found: ClusterDiagnosis) -> tuple[str, Ref] | None:
     return (found.status.check, Ref(subject.kind, subject.namespace or "", subject.name))
 
 
-def remembered(found: ClusterDiagnosis) -> Remembered | None:
+def remembered(found: ClusterDiagnosis, registry: Registry) -> Diagnosis | None:
     """Read back what an object of an earlier run tells.
 
     Args:
         found: The object.
+        registry: The checks.
 
     Returns:
-        What the ledger takes over, or None where the object tells nothing.
+        What the ledger takes over, or None where the object tells nothing, or of a check that there is no more.
     """
     named, read = identity(found), found.status
-    if named is None or read is None:
+    check = registry.by_id.get(named[0]) if named else None
+    if named is None or read is None or check is None:
         return None
-    return Remembered(
+    subject = named[1]
+    return Diagnosis(
         identity=named,
+        name=found.name,
+        check=check,
         state=model.State(read.state),
         severity=Severity[read.severity.upper()],
         confidence=Confidence[read.confidence.upper()],
         uid=read.subject.uid or "",
         message=read.message,
         evidence=tuple(Evidence(one.source, one.value, one.when) for one in read.evidence),
+        params={"kind": subject.kind, "namespace": subject.namespace, "name": subject.name},
+        members=0,
         explains=tuple(
-            model.Explained(one.check, one.count, tuple(one.samples), one.first_seen) for one in read.explains
+            model.Explained(one.check, Severity[one.severity.upper()], one.count, tuple(one.samples), one.first_seen)
+            for one in read.explains
         ),
         path=read.path or "",
         first_seen=read.first_seen,
@@ -162,9 +182,13 @@ def remembered(found: ClusterDiagnosis) -> Remembered | None:
         resolution=model.Resolution(read.resolution) if read.resolution else None,
         history=tuple(model.Turn(model.State(one.state), one.at, one.reason) for one in read.history),
         flaps=read.flaps,
+        is_flapping=read.flapping,
+        keys=tuple((join, key) for join, _, key in (one.partition("=") for one in read.keys)),
+        suppression=None,
+        settled=True,
     )
 
 
 def suppression(found: ClusterDiagnosis) -> model.Suppression | None:
     """Give what a person wrote into an object's spec, None where nobody silenced it."""
-    return model.Suppression(found.suppress.reason, found.suppress.until) if found.suppress else None
+    return model.Suppression(clean(found.suppress.reason), found.suppress.until) if found.suppress else None

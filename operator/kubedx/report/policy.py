@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from kubedx.api.model import API_VERSION
+from kubedx.api.model import API_VERSION, show_time, whole_seconds
 from kubedx.api.policy import (
     NAME,
     RESOURCE,
@@ -20,18 +20,23 @@ from kubedx.api.policy import (
     ProblemStatus,
     SkippedCheck,
     Summary,
+    SuppressionStatus,
     UndecidedCheck,
     WatchStatus,
+    read_status,
 )
 from kubedx.core.check import Check
 from kubedx.core.finding import Ref
 from kubedx.diagnosis.diagnosis import Diagnosis, State
 from kubedx.engine.verdict import Outcome
 from kubedx.report.writer import Client, Clock
-from kubedx.settings import Problem
+from kubedx.settings import Problem, Suppression
 from kubedx.store import store
 
 logger = logging.getLogger(__name__)
+
+IDLE_AFTER = timedelta(days=7)
+"""How long a suppression may silence nothing before that is a problem: what it is for may come back each week."""
 
 HEARTBEAT = 60.0
 """Seconds between two statuses that say nothing new."""
@@ -59,8 +64,9 @@ class Sight:
         watches: How each kind is watched.
         diagnoses: The roots.
         problems: The entries of the configuration that cannot be followed.
-        unmatched: The suppressions that match nothing.
+        suppressions: Each suppression in force, and how many diagnoses it silences.
         undecided: The subjects that a check cannot judge, with the reason.
+        left_out: How many diagnoses have no object because of the limit.
     """
 
     ready: bool
@@ -68,17 +74,18 @@ class Sight:
     watches: Sequence[Watched] = ()
     diagnoses: Sequence[Diagnosis] = ()
     problems: Sequence[Problem] = ()
-    unmatched: Sequence[str] = ()
+    suppressions: Sequence[tuple[Suppression, int]] = ()
     undecided: Sequence[tuple[Check, Ref, str]] = ()
+    left_out: int = 0
 
 
-def policy_status(sight: Sight, generation: int, before: Sequence[Condition], now: datetime) -> PolicyStatus:
+def policy_status(sight: Sight, generation: int, before: PolicyStatus, now: datetime) -> PolicyStatus:
     """Say what the operator sees.
 
     Args:
         sight: What it sees.
         generation: The generation of the policy's spec that is in force.
-        before: The conditions as they were, whose times are kept where nothing turned.
+        before: The status as it was, whose times are kept where nothing turned.
         now: The time.
 
     Returns:
@@ -87,10 +94,11 @@ def policy_status(sight: Sight, generation: int, before: Sequence[Condition], no
     skipped = [(check, outcome) for check, outcome in sight.outcomes.items() if outcome.missing]
     failed = [(check, outcome) for check, outcome in sight.outcomes.items() if outcome.errors and not outcome.missing]
     conditions = (_ready(sight), _complete(sight, skipped, failed))
+    suppressions = _suppressions(sight, before, now)
     return PolicyStatus(
         observed_generation=generation,
-        conditions=tuple(_since(one, before, generation, now) for one in conditions),
-        summary=_summary(sight.diagnoses),
+        conditions=tuple(_since(one, before.conditions, generation, now) for one in conditions),
+        summary=_summary(sight),
         checks=ChecksStatus(
             enabled=len(sight.outcomes),
             evaluated=len(sight.outcomes) - len(skipped) - len(failed),
@@ -101,8 +109,11 @@ def policy_status(sight: Sight, generation: int, before: Sequence[Condition], no
         watches=tuple(
             WatchStatus(kind=one.kind, state=_WATCH_STATES[one.state], objects=one.objects) for one in sight.watches
         ),
-        problems=tuple(ProblemStatus(field=one.field, message=one.message) for one in sight.problems),
-        unmatched_suppressions=tuple(sight.unmatched),
+        problems=(
+            *(ProblemStatus(field=one.field, message=one.message) for one in sight.problems),
+            *_idle(suppressions, now),
+        ),
+        suppressions=suppressions,
         last_seen=now,
     )
 
@@ -155,7 +166,27 @@ def _undecided(found: Sequence[tuple[Check, Ref, str]]) -> tuple[UndecidedCheck,
     return tuple(UndecidedCheck(check=check, count=len(whys), why=whys[0]) for check, whys in reasons.items())
 
 
-def _summary(diagnoses: Sequence[Diagnosis]) -> Summary:
+def _suppressions(sight: Sight, before: PolicyStatus, now: datetime) -> tuple[SuppressionStatus, ...]:
+    """Say what each suppression silences, and since when nothing: the status is the memory, also over a restart."""
+    if not sight.ready:  # Nothing is diagnosed yet, so nothing is silenced; that says nothing about a suppression.
+        return before.suppressions
+    idle = {one.pattern: one.idle_since for one in before.suppressions if one.idle_since}
+    found = [SuppressionStatus(field=one.field, pattern=one.pattern, silences=n) for one, n in sight.suppressions]
+    return tuple(
+        one if one.silences else one.model_copy(update={"idle_since": idle.get(one.pattern) or whole_seconds(now)})
+        for one in found
+    )
+
+
+def _idle(suppressions: Sequence[SuppressionStatus], now: datetime) -> Iterator[ProblemStatus]:
+    for one in suppressions:
+        if one.idle_since and now - one.idle_since >= IDLE_AFTER:
+            message = f"has silenced nothing since {show_time(one.idle_since)}; remove it if it is not needed any more"
+            yield ProblemStatus(field=one.field, message=message)
+
+
+def _summary(sight: Sight) -> Summary:
+    diagnoses = sight.diagnoses
     loud = Counter(one.severity.text for one in diagnoses if one.state is State.OPEN and not one.silenced)
     return Summary(
         critical=loud["critical"],
@@ -163,6 +194,7 @@ def _summary(diagnoses: Sequence[Diagnosis]) -> Summary:
         info=loud["info"],
         suppressed=sum(one.state is State.OPEN and one.silenced for one in diagnoses),
         unknown=sum(one.state is State.UNKNOWN for one in diagnoses),
+        left_out=sight.left_out,
     )
 
 
@@ -184,8 +216,19 @@ class PolicyReporter:
         self._clock = clock
         self._sight = sight
         self._may_write = may_write
-        self._conditions: Sequence[Condition] = ()
+        self._before = PolicyStatus()
         self._wake = asyncio.Event()
+
+    def follow(self, body: Mapping[str, Any]) -> None:
+        """Take note of the policy as the API server tells it.
+
+        Args:
+            body: The object; empty where it was deleted. The first status that is seen is the memory of earlier runs.
+        """
+        self.generation = body.get("metadata", {}).get("generation", 0)
+        if not self._before.conditions:
+            self._before = read_status(body)
+        self._wake.set()
 
     def wake(self) -> None:
         """Say that something may be different."""
@@ -198,13 +241,12 @@ class PolicyReporter:
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            status = policy_status(self._sight(), self.generation, self._conditions, self._clock())
-            self._conditions = status.conditions
+            status = self._before = policy_status(self._sight(), self.generation, self._before, self._clock())
             is_new = written is None or status.model_copy(update={"last_seen": written.last_seen}) != written
-            if self._may_write() and (is_new or loop.time() - written_at >= HEARTBEAT):
-                if await self._write(status):
-                    written, written_at = status, loop.time()
-                await asyncio.sleep(_SHORTEST_INTERVAL)
+            is_due = self._may_write() and (is_new or loop.time() - written_at >= HEARTBEAT)
+            if is_due and await self._write(status):
+                written, written_at = status, loop.time()
+            await asyncio.sleep(_SHORTEST_INTERVAL)  # However often it is woken: a look goes over all diagnoses.
             try:
                 async with asyncio.timeout(HEARTBEAT / 4):
                     await self._wake.wait()

@@ -133,6 +133,7 @@ def _diagnosis(one: Diagnosis) -> dict[str, Any]:
         "explains": [
             {
                 "check": symptom.check,
+                "severity": symptom.severity.text,
                 "count": symptom.count,
                 "samples": list(symptom.samples),
                 "firstSeen": shown(symptom.first_seen) if symptom.first_seen else None,

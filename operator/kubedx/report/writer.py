@@ -5,6 +5,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -20,6 +21,13 @@ logger = logging.getLogger(__name__)
 
 RIDE_ALONG = timedelta(minutes=10)
 """After how long numbers are brought up to date although they mean nothing new."""
+
+BATCH = 5
+"""How many writes are made of one plan. Between two plans is the time that so many take, as what is wished for changes
+with every change of the cluster."""
+
+_OTHERS = 2
+"""Writes a second that are left to the policy's status and to the Lease, or half of all where that is less."""
 
 _LONGEST_PAUSE = 60.0
 _CONFLICT, _NOT_FOUND = 409, 404
@@ -54,16 +62,44 @@ class Known:
     written: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Wished:
-    """A diagnosis, and the status that its object shall have: worked out at most once, as it costs 0.1 ms."""
+class Difference(Enum):
+    """What a status that is wished for says beside the one that was written."""
 
-    diagnosis: Diagnosis
+    NONE = "nothing new"
+    NUMBERS = "other numbers"
+    MEANING = "something else"
+
+
+class Wished:
+    """A diagnosis, and the status that its object shall have.
+
+    Working out a status takes 0.1 ms, and so does holding it against another; so each is done at most once.
+
+    Args:
+        diagnosis: The diagnosis.
+    """
+
+    def __init__(self, diagnosis: Diagnosis) -> None:
+        self.diagnosis = diagnosis
+        self._held: tuple[Known, Difference] | None = None
 
     @cached_property
     def status(self) -> DiagnosisStatus:
         """The status of its object."""
         return status(self.diagnosis)
+
+    def held_against(self, known: Known) -> Difference:
+        """Say what is new beside an object as it is known. One that changed is another `Known`."""
+        if self._held is None or self._held[0] is not known:
+            found = known.found.status
+            if found == self.status:
+                difference = Difference.NONE
+            elif found is not None and meaning(found) == meaning(self.status):
+                difference = Difference.NUMBERS
+            else:
+                difference = Difference.MEANING
+            self._held = (known, difference)
+        return self._held[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +149,11 @@ def _write(wished: Wished, known: Known | None, now: datetime) -> Write | None:
     name = wished.diagnosis.name
     if known is None:
         return Write(Do.CREATE, name, wished)
-    found = known.found.status
-    if found == wished.status:
-        return None
+    difference = wished.held_against(known)
     due = known.written is not None and now - known.written >= RIDE_ALONG
-    if found is None or due or meaning(found) != meaning(wished.status):
+    if difference is Difference.MEANING or (difference is Difference.NUMBERS and due):
         return Write(Do.UPDATE, name, wished)
     return None
-
-
-def _wished(diagnosis: Diagnosis, before: Wished | None) -> Wished:
-    return before if before is not None and before.diagnosis == diagnosis else Wished(diagnosis)
 
 
 def _is_older(version: str, than: str) -> bool:
@@ -138,17 +168,23 @@ class Writer:
         api: The client.
         clock: Gives the time.
         may_write: Tells whether this replica may write now; asked before each write.
+
+    Attributes:
+        results: How many writes there were, by result.
+        left_out: How many diagnoses the limit has left without an object since the start.
+        left_out_now: How many are without one now.
     """
 
     def __init__(self, api: Client, clock: "Clock", may_write: Callable[[], bool] = lambda: True) -> None:
         self.results: Counter[str] = Counter()
         self.left_out = 0
-        self._left_out_now = 0
+        self.left_out_now = 0
         self._api = api
         self._clock = clock
         self._may_write = may_write
         self._known: dict[str, Known] = {}
-        self._wanted: Sequence[Wished] | None = None
+        self._diagnoses: Callable[[], Sequence[Diagnosis]] | None = None
+        self._wished: dict[int, Wished] = {}
         self._limit = 500
         self._interval = 0.1
         self._wake = asyncio.Event()
@@ -179,17 +215,16 @@ class Writer:
         self._wake.set()
         return found
 
-    def want(self, diagnoses: Sequence[Diagnosis], limit: int, writes_per_second: int) -> None:
-        """Say what the objects shall be.
+    def want(self, diagnoses: Callable[[], Sequence[Diagnosis]], limit: int, writes_per_second: int) -> None:
+        """Say that the objects may have to be others.
 
         Args:
-            diagnoses: The diagnoses, the most severe first.
+            diagnoses: Gives the diagnoses, the most severe first; called when there is time to write.
             limit: How many objects may exist.
-            writes_per_second: How many writes a second at most.
+            writes_per_second: How many writes a second at most, with those of the policy's status and of the Lease.
         """
-        before = {one.diagnosis.name: one for one in self._wanted or ()}
-        self._wanted = [_wished(one, before.get(one.name)) for one in diagnoses]
-        self._limit, self._interval = limit, 1 / writes_per_second
+        self._diagnoses = diagnoses
+        self._limit, self._interval = limit, 1 / max(writes_per_second - _OTHERS, writes_per_second / 2)
         self._wake.set()
 
     async def run(self) -> None:
@@ -197,24 +232,39 @@ class Writer:
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            if self._wanted is None:  # Nothing is known yet, which is no reason to delete anything.
+            if self._diagnoses is None:  # Nothing is known yet, which is no reason to delete anything.
                 await self._wake.wait()
                 continue
-            writes, left_out = plan(self._wanted, self._known, self._limit, self._clock())
-            self.left_out += max(0, left_out - self._left_out_now)
-            self._left_out_now = left_out
+            writes = self._plan(self._diagnoses())
+            rested = loop.time() + BATCH * self._interval
             due = [write for write in writes if self._not_before.get(write.name, 0.0) <= loop.time()]
             if due and self._may_write():
-                await self._do(due[0])
-                await asyncio.sleep(self._interval)
+                await self._do_some(due[:BATCH])
                 continue
             later = [self._not_before.get(write.name, 0.0) - loop.time() for write in writes]
             least = 0.05 if self._may_write() else 1.0
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(max(least, min(later, default=30.0))):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
+            await asyncio.sleep(max(0.0, rested - loop.time()))
+
+    def _plan(self, diagnoses: Sequence[Diagnosis]) -> list[Write]:
+        before = self._wished
+        self._wished = {id(one): before.get(id(one)) or Wished(one) for one in diagnoses}
+        writes, left_out = plan(list(self._wished.values()), self._known, self._limit, self._clock())
+        if self._pauses:  # What need not be written any more, as it is gone or as it should be, has failed for good.
+            names = {write.name for write in writes}
+            self._pauses = Counter({name: count for name, count in self._pauses.items() if name in names})
+            self._not_before = {name: at for name, at in self._not_before.items() if name in names}
+        self.left_out += max(0, left_out - self.left_out_now)
+        self.left_out_now = left_out
+        return writes
+
+    async def _do_some(self, writes: Sequence[Write]) -> None:
+        for write in writes:
+            if self._may_write():
+                await self._do(write)
+            await asyncio.sleep(self._interval)
 
     async def _do(self, write: Write) -> None:
         try:
@@ -241,6 +291,7 @@ class Writer:
         }
         answer = await self._api.request("POST", RESOURCE.path, body=body)
         self._known[write.name] = Known(read(answer.body))
+        await asyncio.sleep(self._interval)  # Its status is a second write.
         await self._update(write)
 
     async def _update(self, write: Write) -> None:
@@ -254,7 +305,9 @@ class Writer:
         self._known[write.name] = Known(read(answer.body), self._clock())
 
     async def _delete(self, name: str) -> None:
-        known = self._known[name]
+        known = self._known.get(name)
+        if known is None:
+            return
         options = {"preconditions": {"uid": known.found.uid}} if known.found.uid else {}
         await self._api.request("DELETE", f"{RESOURCE.path}/{name}", body=options)
         self._known.pop(name, None)
