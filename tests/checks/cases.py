@@ -13,7 +13,7 @@ from kubedx.checks import registry
 from kubedx.core.message import render
 from kubedx.engine.engine import Engine
 from kubedx.engine.verdict import Outcome, RawFinding
-from kubedx.kube.decode import Decoder
+from kubedx.kube.decode import Decoded, Decoder
 from kubedx.kube.meta import View
 from kubedx.kube.views import BY_KIND, KINDS
 from kubedx.settings import Settings, resolve
@@ -63,9 +63,9 @@ def load(path: Path) -> Case:
                 body.get("forbidden") or [], body.get("expect") or [], body.get("objects") or [])  # fmt: skip
 
 
-def decode(body: Mapping[str, Any]) -> View:
+def decode(body: Mapping[str, Any]) -> Decoded[Any]:
     view = BY_KIND[body["kind"]]
-    return DECODERS[view].decode(msgspec.json.encode(body))  # type: ignore[no-any-return]
+    return DECODERS[view].decode(msgspec.json.encode(body))
 
 
 def run(case: Case, objects: list[dict[str, Any]] | None = None) -> Said:

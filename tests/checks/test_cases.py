@@ -98,7 +98,7 @@ def test_every_folder_of_cases_belongs_to_a_check() -> None:
 def test_objects_decode_without_loss_of_their_names() -> None:
     for case in CASES:
         for body in case.objects:
-            assert decode(body).name == body["metadata"]["name"]
+            assert decode(body).whole.name == body["metadata"]["name"]
 
 
 def _json(value: Any) -> Any:

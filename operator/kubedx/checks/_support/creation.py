@@ -1,10 +1,13 @@
 """Why a controller could not create a pod: parsing what admission answered."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Generic, TypeVar
 
+from kubedx.core.finding import Ref
 from kubedx.core.inputs import EventRecord, Events, Now
 from kubedx.kube.meta import find
 from kubedx.kube.views import DaemonSet, Job, ReplicaSet, StatefulSet
@@ -13,11 +16,13 @@ CONTROLLERS_REASON = "FailedCreate"
 """The reason of the Events about it (`pkg/controller/controller_utils.go`)."""
 
 _FORBIDDEN = re.compile(r'(?:pods?|persistentvolumeclaims?) "[^"]*" is forbidden: (?P<why>.*)', re.DOTALL)
-_QUOTA = re.compile(
-    r"exceeded quota: (?P<quota>[^,]+), requested: (?P<requested>.*?), used: (?P<used>.*?), limited: (?P<limited>.*)"
-)
 _QUOTA_DEMANDS = re.compile(r"failed quota: (?P<quota>[^:]+): must specify (?P<what>.*)")
 _QUOTA_NEEDED = re.compile(r"insufficient quota to consume: (?P<what>.*)")
+_FAILED_CALL = re.compile(
+    r'failed calling webhook "(?P<webhook>[^"]+)": (?:failed to call webhook: )?(?P<why>.+)', re.DOTALL
+)
+_URL = re.compile(r'https?://([^/:"\s]+)')
+_PREFIX = re.compile(r"^(?:Error creating: |[Cc]reate .{1,512}? failed error: )")
 _CLASSES = (
     ("quota", re.compile(r"exceeded quota: |failed quota: |insufficient quota to consume")),
     ("pod security", re.compile(r"violates PodSecurity")),
@@ -25,7 +30,7 @@ _CLASSES = (
     ("limit range", re.compile(r"(maximum|minimum) \S+ usage per|max limit to request ratio")),
     ("service account", re.compile(r"error looking up service account")),
     ("priority class", re.compile(r"no PriorityClass with name")),
-    ("runtime class", re.compile(r"RuntimeClass .* not found")),
+    ("runtime class", re.compile(r"RuntimeClass \S{1,256} not found")),
 )
 
 
@@ -58,18 +63,38 @@ class OverQuota:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The newest refusal of a workload's pods.
+class FailedCall:
+    """An admission webhook that did not answer the API server.
 
     Attributes:
-        refusal: What admission said.
-        record: The Event that says so.
-        since: Since when pods are refused.
+        webhook: The webhook's name.
+        backend: Who should have answered: a Service or a host; None where the message does not tell.
+        why: What came instead of an answer.
     """
 
-    refusal: Refusal
+    webhook: str
+    backend: Ref | None
+    why: str
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[T]):
+    """What the newest of the Events about a workload's missing pods says, of those that say something of a kind.
+
+    Attributes:
+        what: What it says.
+        record: The Event.
+        since: Since when pods could not be created.
+        count: How often such Events came, at least.
+    """
+
+    what: T
     record: EventRecord
     since: datetime | None
+    count: int
 
 
 @lru_cache(maxsize=1024)
@@ -99,12 +124,8 @@ def over_quota(why: str) -> OverQuota | None:
     Returns:
         The quota and its figures, or None where no quota is to blame.
     """
-    if match := _QUOTA.search(why):
-        limited = match["limited"].strip()
-        limits = tuple((name, value) for name, _, value in (pair.partition("=") for pair in limited.split(",")))
-        return OverQuota(
-            match["quota"], f"requested {match['requested']}, used {match['used']}, limited to {limited}", limits
-        )
+    if exceeded := _exceeded(why):
+        return exceeded
     if match := _QUOTA_DEMANDS.search(why):
         return OverQuota(match["quota"], f"pods must specify {match['what'].strip()}")
     if match := _QUOTA_NEEDED.search(why):
@@ -112,28 +133,82 @@ def over_quota(why: str) -> OverQuota | None:
     return None
 
 
-def newest_refusal(
-    workload: ReplicaSet | StatefulSet | DaemonSet | Job, events: Events, now: Now, quiet: timedelta
-) -> Refused | None:
-    """Find the newest refusal of a workload's pods.
+def _exceeded(why: str) -> OverQuota | None:
+    """Read ``exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2``."""
+    quota, _, rest = why.partition("exceeded quota: ")[2].partition(", requested: ")
+    requested, _, rest = rest.partition(", used: ")
+    used, complete, limited = rest.partition(", limited: ")
+    if not complete:
+        return None
+    limited = limited.strip()
+    limits = tuple((name, value) for name, _, value in (pair.partition("=") for pair in limited.split(",")))
+    return OverQuota(quota, f"requested {requested}, used {used}, limited to {limited}", limits)
+
+
+@lru_cache(maxsize=1024)
+def failed_call(message: str) -> FailedCall | None:
+    """Read the message about an admission webhook that the API server could not call.
+
+    Args:
+        message: ``… failed calling webhook "v.example.com": failed to call webhook: Post "https://…": …``
+
+    Returns:
+        The webhook and what went wrong, or None where the message is about something else.
+    """
+    match = _FAILED_CALL.search(message)
+    if match is None:
+        return None
+    host = _URL.search(match["why"])
+    return FailedCall(match["webhook"], _backend(host[1]) if host else None, match["why"].strip())
+
+
+def _backend(host: str) -> Ref:
+    """The API server calls a webhook with a Service by ``https://<name>.<namespace>.svc:<port>/<path>``."""
+    name, _, namespace = host.removesuffix(".svc").partition(".")
+    is_service = host.endswith(".svc") and namespace and "." not in namespace
+    return Ref("Service", namespace, name) if is_service else Ref("Host", "", host)
+
+
+@lru_cache(maxsize=1024)
+def failure(message: str) -> str | None:
+    """Read the message about a pod that could not be created for any reason but a refusal.
+
+    Args:
+        message: ``Error creating: Internal error occurred: …``
+
+    Returns:
+        What the API server said, or None for a refusal.
+    """
+    return None if refusal(message) else _PREFIX.sub("", message).strip()
+
+
+def newest(
+    read: Callable[[str], T | None],
+    workload: ReplicaSet | StatefulSet | DaemonSet | Job,
+    events: Events,
+    now: Now,
+    quiet: timedelta,
+) -> Told[T] | None:
+    """Find the newest of the Events about a workload's missing pods that say something of a kind.
 
     Each attempt has a pod name of its own and so a message of its own; only a ReplicaSet's condition tells since when.
 
     Args:
+        read: Reads a message; None for one that says something else.
         workload: The workload.
         events: The Events.
         now: The time.
-        quiet: How old the newest Event may be.
+        quiet: How old the newest such Event may be.
 
     Returns:
-        The refusal, or None where the newest Events tell of none.
+        What it says, or None where the newest Events tell of nothing like it.
     """
-    found = [(told, one) for one in events.about(workload, CONTROLLERS_REASON) if (told := refusal(one.message))]
+    found = [(told, one) for one in events.about(workload, CONTROLLERS_REASON) if (told := read(one.message))]
     if not found or now.older(found[0][1].last, quiet):
         return None
-    failure = find(workload.status.conditions, "ReplicaFailure") if isinstance(workload, ReplicaSet) else None
-    if failure and failure.status == "True" and failure.last_transition_time:
-        since: datetime | None = failure.last_transition_time
+    failed = find(workload.status.conditions, "ReplicaFailure") if isinstance(workload, ReplicaSet) else None
+    if failed and failed.status == "True" and failed.last_transition_time:
+        since: datetime | None = failed.last_transition_time
     else:
         since = min((one.first for _, one in found if one.first), default=None)
-    return Refused(found[0][0], found[0][1], since)
+    return Told(found[0][0], found[0][1], since, sum(one.count for _, one in found))

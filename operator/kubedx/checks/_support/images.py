@@ -47,8 +47,8 @@ _KINDS = (
     (
         "not found",
         (
-            r"manifest unknown|name unknown|no such image|404 Not Found|manifest for .* not found"
-            r"|repository .* not found|reading manifest .* not found|: not found$"
+            r"manifest unknown|name unknown|no such image|404 Not Found|: not found$"
+            r"|(?:reading manifest|manifest for|repository) .{1,512} not found"
         ),
     ),
 )

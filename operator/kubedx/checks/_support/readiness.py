@@ -17,7 +17,7 @@ About = Literal["runtime", "pleg", "network", "storage", "shutdown", "capacity",
 
 _BEGINNINGS: tuple[tuple[About, str], ...] = (
     ("runtime", r"container runtime (?:is down|status check may not have completed yet|not ready: )"),
-    ("pleg", r"\w*PLEG is not healthy: "),
+    ("pleg", r"\w{0,32}PLEG is not healthy: "),
     ("network", r"(?:container )?runtime network not ready: "),  # Without "container" up to 1.18.
     ("other", r"network state unknown"),  # The runtime has not been asked yet: no word about the network.
     ("storage", r"CSINode is not yet initialized|failed to initialize CSINode: "),

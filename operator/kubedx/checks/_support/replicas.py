@@ -3,18 +3,18 @@
 from kubedx.kube.meta import find
 from kubedx.kube.views import DaemonSet, Job, ReplicaSet, StatefulSet
 
+Workload = ReplicaSet | StatefulSet | DaemonSet | Job
 
-def pods_wanting(workload: ReplicaSet | StatefulSet | DaemonSet | Job) -> int:
-    """Count the pods that a workload wants and that do not exist.
+
+def pods_of(workload: Workload) -> tuple[int, int]:
+    """Count the pods that a workload wants and those that exist.
 
     Args:
         workload: The workload.
 
     Returns:
-        The number of missing pods; 0 for one that is complete, finished, suspended or being deleted.
+        How many it wants, 0 for one that is finished, suspended or being deleted; and how many there are.
     """
-    if workload.deleted:
-        return 0
     match workload:
         case DaemonSet(status=status):
             wanted, there = status.desired_number_scheduled, status.current_number_scheduled
@@ -22,6 +22,12 @@ def pods_wanting(workload: ReplicaSet | StatefulSet | DaemonSet | Job) -> int:
             wanted, there = _wanted_at_once(workload), status.active
         case _:
             wanted, there = workload.spec.replicas, workload.status.replicas
+    return (0 if workload.deleted else wanted), there
+
+
+def pods_wanting(workload: Workload) -> int:
+    """Count the pods that a workload wants and that do not exist."""
+    wanted, there = pods_of(workload)
     return max(0, wanted - there)
 
 

@@ -26,10 +26,10 @@ _TROUBLE = frozenset(
 """The taints that tell of a node's trouble, and not of a purpose that somebody gave it."""
 
 _HEAD = re.compile(r"^0/\d+ nodes are available: ?")
-_TAIL = re.compile(r"\s*(?:no new claims to deallocate, )?preemption: .*$", re.DOTALL)
+_TAIL = re.compile(r"(?:no new claims to deallocate, )?preemption: .*$", re.DOTALL)
 _REASON = re.compile(r"^(?P<nodes>\d+) (?P<reason>.+)$", re.DOTALL)
 _BINDINGS = (
-    ("untolerated taint", r"untolerated taint|taints? .*that the pod didn't tolerate"),
+    ("untolerated taint", r"untolerated taint|taints? .{0,512}that the pod didn't tolerate"),
     ("unschedulable node", r"were unschedulable|had unknown conditions"),
     ("insufficient resources", r"^Insufficient |^Too many pods"),
     (

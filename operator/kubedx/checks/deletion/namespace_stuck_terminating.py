@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from kubedx.checks._support.creation import failed_call
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
 from kubedx.core.inputs import Now, Settings, hours, minutes
@@ -85,10 +86,12 @@ def namespace_stuck_terminating(namespace: Namespace, settings: NamespaceStuckTe
     """
     if not namespace.deleted:
         return
+    call = None
     holding = [one for one in namespace.status.conditions if one.status == "True" and one.type in CAUSES]
     foreign = [one for one in (*namespace.spec.finalizers, *namespace.metadata.finalizers) if one != OWN_FINALIZER]
     if holding:
         cause, why = CAUSES[holding[0].type], "; ".join(one.message.rstrip(". ") for one in holding)
+        call = failed_call(why)
         evidence = tuple(field(namespace, f"status.conditions[{one.type}]", one.reason) for one in holding)
     elif foreign:
         cause, why = "finalizer", f"it is empty, but has finalizers of its own: {', '.join(foreign)}"
@@ -102,7 +105,8 @@ def namespace_stuck_terminating(namespace: Namespace, settings: NamespaceStuckTe
         since=namespace.deleted,
         severity=Severity.CRITICAL if old else Severity.WARNING,
         evidence=evidence,
+        backends=(call.backend,) if call and call.backend else (),
         deleted=namespace.deleted,
         why=why,
-        cause=cause,
+        cause="webhook" if call else cause,
     )

@@ -88,7 +88,8 @@ def resource_finalizer_stuck(subject: Object, settings: ResourceFinalizerStuckSe
     removed: volumes, load balancers, records outside the cluster.
 
     ## Limitations
-    Only kinds that kubedx watches are looked at. Pods count when their containers have ended. Waiting that is by
+    Only kinds that kubedx watches are looked at; while one of them cannot be read, the check counts as skipped for that
+    kind and judges the others. Pods count when their containers have ended. Waiting that is by
     design, for dependents, a bound claim or a drain, is information and no warning. Claims that are in use are left to
     PVCStuckTerminating and the finalizers in a namespace's spec to NamespaceStuckTerminating.
 

@@ -76,5 +76,6 @@ def image_pull_back_off(pod: Pod, events: Events | None, now: Now) -> Answer:
             container=waiting.container.name,
             image=waiting.container.image,
             why=waiting.failure.why if waiting.failure else _UNKNOWN_CAUSE,
+            cause=waiting.failure.kind if waiting.failure else "unknown",
         )
         return

@@ -2,24 +2,27 @@
 
 from kubedx.checks._support.images import FAILED_REASON, waiting_pulls
 from kubedx.checks._support.pods import containers_unready_since, severity_of_waiting
-from kubedx.core import by, join
+from kubedx.core import join
 from kubedx.core.check import Answer, check
-from kubedx.core.finding import Finding, Severity, Step
+from kubedx.core.finding import Finding, Ref, Severity, Step
 from kubedx.core.inputs import Events, Now, minutes
 from kubedx.kube.bits import Bit
+from kubedx.kube.images import registry
 from kubedx.kube.views import Pod
 
 
 @check(
-    title="A node cannot reach an image registry",
-    message="Node {node} cannot reach the registry of image {image} for pod {name}: {why}",
+    title="An image registry cannot be reached",
+    message="Node {node} cannot reach the registry {name} for pod {pod}: {why}",
     severity=Severity.WARNING,
     layer=4,
     raise_after=minutes(1),
-    group=by.owner,
     when=Bit.WAITING,
     events=(FAILED_REASON,),
-    explains={"ImagePullBackOff": join.itself, "ImagePullFailed": join.itself},
+    explains={
+        "ImagePullBackOff": join.image_registry.where(cause="unreachable"),
+        "ImagePullFailed": join.image_registry.where(cause="unreachable"),
+    },
     steps=(
         Step(
             "See whether one node is concerned or many.",
@@ -34,14 +37,16 @@ from kubedx.kube.views import Pod
     since="0.1.0",
 )
 def image_registry_unreachable(pod: Pod, events: Events | None, now: Now) -> Answer:
-    """The container runtime of a node gets no connection to the image's registry.
+    """Container runtimes get no connection to a registry of images.
 
     ## Meaning
-    The registry's name does not resolve on the node, or the connection is refused, times out or breaks: DNS of the
-    host, routing, a firewall, a proxy, or a registry that is down.
+    Pods wait for images of this registry, and the nodes that shall run them do not get through to it. Its name does not
+    resolve there, or the connection is refused, times out or breaks: DNS of the host, routing, a firewall, a proxy, or
+    a registry that is down.
 
     ## Impact
-    Containers whose images are not on the node already do not start there. It is critical after ten minutes.
+    Containers whose images are not on the node already do not start there, whatever they belong to. It is critical
+    after ten minutes.
 
     ## Diagnosis
     The message says how far it came: `no such host` is DNS, `connection refused` a registry that is down or a wrong
@@ -52,8 +57,9 @@ def image_registry_unreachable(pod: Pod, events: Events | None, now: Now) -> Ans
     registry is away.
 
     ## Limitations
-    Whether the fault is the node's or the registry's is not said; pods of other nodes tell. Before 1.32 the reason is
-    known only while its Event is kept, one hour by default.
+    Whether the fault is the registry's or that of a single node is not said; the first step tells. Names without a
+    registry count as those of docker.io, and a mirror that stands in for a registry counts as the registry. Before
+    1.32 the reason is known only while its Event is kept, one hour by default.
 
     ## References
     - `RegistryUnavailable`: `pkg/kubelet/images/image_manager.go` (evalCRIPullErr), 1.30 to 1.36.
@@ -64,11 +70,12 @@ def image_registry_unreachable(pod: Pod, events: Events | None, now: Now) -> Ans
     for waiting in waiting_pulls(pod, events):
         if waiting.failure and waiting.failure.kind == "unreachable":
             yield Finding(
-                pod,
+                Ref("ImageRegistry", "", registry(waiting.container.image)),
                 since=containers_unready_since(pod),
                 severity=severity_of_waiting(pod, now),
                 evidence=waiting.evidence,
                 node=pod.spec.node_name,
+                pod=f"{pod.namespace}/{pod.name}",
                 image=waiting.container.image,
                 why=waiting.failure.why,
             )

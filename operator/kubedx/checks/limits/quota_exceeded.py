@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kubedx.checks._support.creation import CONTROLLERS_REASON, newest_refusal, over_quota
+from kubedx.checks._support.creation import CONTROLLERS_REASON, newest, over_quota, refusal
 from kubedx.checks._support.replicas import pods_wanting
 from kubedx.core import join
 from kubedx.core.check import Answer, check
@@ -75,8 +75,10 @@ def quota_exceeded(
       `failed quota: `, `insufficient quota to consume: `, 1.20 to 1.36.
     - https://kubernetes.io/docs/concepts/policy/resource-quotas/
     """
-    refused = newest_refusal(workload, events, now, minutes(settings.quiet_minutes)) if pods_wanting(workload) else None
-    over = over_quota(refused.refusal.why) if refused else None
+    refused = (
+        newest(refusal, workload, events, now, minutes(settings.quiet_minutes)) if pods_wanting(workload) else None
+    )
+    over = over_quota(refused.what.why) if refused else None
     if refused is None or over is None:
         return
     subject: ResourceQuota | Ref = Ref("Namespace", "", workload.namespace)

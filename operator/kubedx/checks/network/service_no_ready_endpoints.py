@@ -37,6 +37,7 @@ class ServiceNoReadyEndpointsSettings(Settings, frozen=True, rename="camel"):
     explains={
         "APIDiscoveryPartial": join.service_behind,
         "APIServiceUnavailable": join.service_behind,
+        "AdmissionWebhookUnreachable": join.service_behind,
         "MetricsAPIUnavailable": join.service_behind,
     },
     steps=(
@@ -87,8 +88,10 @@ def service_no_ready_endpoints(
         return
     found = [one for one in slices.selected_by({NAME_LABEL: service.name}, service.namespace) if one.endpoints]
     usable = [one for one in found if any(endpoint.conditions.ready is not False for endpoint in one.endpoints)]
+    if not found or any(one.ports or not service.spec.ports for one in usable):
+        return
     living = [pod for pod in pods.selected_by(service.spec.selector, service.namespace) if _lives(pod)]
-    if not found or not living or any(one.ports or not service.spec.ports for one in usable):
+    if not living:
         return
     if usable:
         wanted = ", ".join(str(port.target_port) for port in service.spec.ports)

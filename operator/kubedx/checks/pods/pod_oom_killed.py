@@ -111,6 +111,6 @@ def _began(pod: Pod, container: ContainerStatus, killed: datetime | None) -> dat
 
 def _limit(pod: Pod, name: str) -> str:
     for container in (*pod.spec.init_containers, *pod.spec.containers):
-        if container.name == name and "memory" in container.resources.limits:
-            return f"its limit is {container.resources.limits['memory']}"
+        if container.name == name and container.resources.limits.memory:
+            return f"its limit is {container.resources.limits.memory}"
     return "it has no memory limit, so its node was out of memory"
