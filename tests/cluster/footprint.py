@@ -1,8 +1,10 @@
 """What the operator did at the API server, by the audit log; and what it left there."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from tests.cluster.harness import Cluster, Manifest
+from tests.cluster.harness import Cluster, Manifest, wait_for
 from tests.cluster.installation import NAMESPACE
 
 ACCOUNTS = f"system:serviceaccount:{NAMESPACE}:"
@@ -26,6 +28,8 @@ class Request:
         resource: The plural name of the kind, with its subresource if there is one.
         name: The name of the object, empty where none was named.
         code: The status code of the answer.
+        at: When it was answered.
+        credential: Which token it came with, so that replicas can be told apart.
     """
 
     verb: str
@@ -33,6 +37,8 @@ class Request:
     resource: str
     name: str
     code: int
+    at: datetime
+    credential: str
 
     @property
     def writes(self) -> bool:
@@ -67,7 +73,30 @@ def _request(event: Manifest) -> Request:
         resource="/".join(part for part in parts if part),
         name=meant.get("name", ""),
         code=event.get("responseStatus", {}).get("code", 0),
+        at=datetime.fromisoformat(event["stageTimestamp"]),
+        credential=event["user"].get("extra", {}).get("authentication.kubernetes.io/credential-id", [""])[0],
     )
+
+
+def diagnosis_writes(asked: Iterable[Request]) -> list[Request]:
+    """The requests among these that write a ClusterDiagnosis."""
+    return [one for one in asked if one.writes and one.resource.partition("/")[0] == "clusterdiagnoses"]
+
+
+def settle(cluster: Cluster, *, quiet: float = 6.0, timeout: float = 60.0) -> None:
+    """Waits until nothing more is written about what is found.
+
+    Args:
+        cluster: The cluster.
+        quiet: Seconds without a write after which none is to come: more than a root settles, and any hold time.
+        timeout: Seconds.
+    """
+
+    def is_quiet() -> bool:
+        written = diagnosis_writes(requests(cluster))
+        return not written or (datetime.now(UTC) - written[-1].at).total_seconds() > quiet
+
+    wait_for(is_quiet, timeout=timeout, what=f"{quiet:g} s without a write", every=1)
 
 
 def forbidden_deeds(cluster: Cluster) -> list[Request]:

@@ -9,6 +9,7 @@ lock on the folder, which the kernel drops however the process ends. `remove_orp
 away, so a run that was killed is tidied up by the next one. A kept cluster (the demo) belongs to its checkout.
 """
 
+import base64
 import contextlib
 import fcntl
 import functools
@@ -19,9 +20,11 @@ import random
 import secrets
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,9 +87,11 @@ class Cluster:
         Raises:
             ClusterError: It failed; the message holds its error output.
         """
-        return _run(
-            [str(_program("kubectl")), f"--kubeconfig={self.kubeconfig}", *args], stdin=stdin, timeout=timeout
-        ).stdout
+        return _run(self.kubectl_command(*args), stdin=stdin, timeout=timeout).stdout
+
+    def kubectl_command(self, *args: str) -> list[str]:
+        """The command by which `kubectl` is run, for one that does not end by itself."""
+        return [str(_program("kubectl")), f"--kubeconfig={self.kubeconfig}", *args]
 
     def get(self, *args: str) -> Any:
         """What `kubectl get ... -o json` answers: the items of a list, or the one object."""
@@ -210,6 +215,80 @@ class Cluster:
             for line in lines:
                 if line.endswith("\n"):  # the last one may still be on its way
                     yield json.loads(line)
+
+    def kill(self, component: str) -> None:
+        """Ends a component of the control plane as a crash would; `revive` starts it again.
+
+        Args:
+            component: Its name, such as `kube-apiserver`.
+        """
+        process = Path("/proc", str(self._signal(component, signal.SIGKILL)))
+        wait_for(lambda: not process.exists(), timeout=10, what=f"end of {component}", every=0.02)
+
+    @contextlib.contextmanager
+    def paused(self, component: str) -> Iterator[None]:
+        """Lets a component do nothing for a while, as a machine without CPU or disk would.
+
+        Args:
+            component: Its name, such as `etcd`.
+        """
+        pid = self._signal(component, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # the cluster may be gone by now
+                os.kill(pid, signal.SIGCONT)
+
+    def halt(self) -> None:
+        """Ends all components, with a warning; `revive` starts them again."""
+        _kwokctl(self.folder, "stop", "cluster", f"--name={self.name}")
+
+    def revive(self) -> None:
+        """Starts the components that do not run and waits until the API server is ready."""
+        _kwokctl(self.folder, "start", "cluster", f"--name={self.name}")
+
+    def _signal(self, component: str, number: signal.Signals) -> int:
+        if self.runtime != "binary":
+            raise ClusterError(f"The processes of a cluster of the runtime `{self.runtime}` are out of reach.")
+        pid = int((self.logs.parent / "pids" / f"{component}.pid").read_text(encoding="ascii"))
+        os.kill(pid, number)
+        return pid
+
+    def etcd(self, call: str, **body: object) -> Manifest:
+        """Asks etcd itself, past the API server, as `etcdctl` does (etcd's JSON gateway).
+
+        Args:
+            call: What is called, such as `kv/range`.
+            body: What is sent; keys and values as text.
+
+        Returns:
+            The answer.
+        """
+        coded = {
+            name: base64.b64encode(one.encode()).decode() if isinstance(one, str) else one for name, one in body.items()
+        }
+        url = f"http://127.0.0.1:{self._etcd_port}/v3/{call}"
+        with urllib.request.urlopen(url, data=json.dumps(coded).encode(), timeout=10) as answer:
+            found: Manifest = json.load(answer)
+            return found
+
+    def compact(self) -> int:
+        """Makes etcd forget its whole history, so that nobody can go on watching from an older version.
+
+        Returns:
+            The resourceVersion that is the oldest now.
+        """
+        for _ in range(2):  # Whoever has seen the newest version of any object is still one version behind.
+            self.etcd("kv/put", key="/kubedx-test/compacted", value="")
+        newest = int(self.etcd("kv/range", key="/kubedx-test/compacted")["header"]["revision"])
+        self.etcd("kv/compaction", revision=newest, physical=True)
+        return newest
+
+    @property
+    def _etcd_port(self) -> int:
+        written = next(yaml.safe_load_all((self.logs.parent / "kwok.yaml").read_text(encoding="utf-8")))
+        (etcd,) = [component for component in written["components"] if component["name"] == "etcd"]
+        return next(int(port["port"]) for port in etcd["ports"] if port["name"] == "http")
 
     def stop(self) -> None:
         """Ends the cluster and removes everything of it."""
@@ -456,7 +535,7 @@ def _programs(runtime: str) -> dict[str, Path]:
 
 @functools.cache  # finding the folder asks Go for its version, which takes longer than most of what is run
 def _program(program: str) -> Path:
-    return build.ensure("kubernetes") / program
+    return build.ensure(build.set_of(program)) / program
 
 
 def _kwokctl(folder: Path, *args: str, timeout: float = 120) -> str:

@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import IO, Any
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from kubedx.checks import registry
 from kubedx.core.inputs import Settings
@@ -104,6 +105,19 @@ def install(cluster: Cluster, *, release: str = RELEASE, **values: Any) -> None:
     helm(cluster, "upgrade", release, str(CHART), *flags, values=given)
     for plural in ("clusterdiagnoses", "diagnosispolicies"):
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{plural}.kubedx.dev")
+
+
+def install_among_faults(cluster: Cluster, faults: Iterable[str], *, longest: timedelta) -> None:
+    """Installs the chart where something is broken already.
+
+    Args:
+        cluster: The cluster.
+        faults: Names of files in `examples/faults`.
+        longest: The longest time for which the policy holds something back.
+    """
+    install(cluster, policy={"checks": impatient(longest)})
+    for fault in faults:
+        cluster.inject(CHECKOUT / "examples" / "faults" / f"{fault}.yaml")
 
 
 @dataclass
@@ -209,14 +223,18 @@ class Operator:
         except OSError:
             return 0, ""
 
-    def metric(self, name: str, /, **labels: str) -> float:
-        """The sum of a metric's series that carry these labels."""
-        return sum(
-            sample.value
+    def series(self, name: str, /, **labels: str) -> list[Sample]:
+        """A metric's series that carry these labels."""
+        return [
+            sample
             for family in text_string_to_metric_families(self.get("/metrics")[1])
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        ]
+
+    def metric(self, name: str, /, **labels: str) -> float:
+        """The sum of a metric's series that carry these labels."""
+        return sum(sample.value for sample in self.series(name, **labels))
 
 
 def operator(cluster: Cluster, *args: str, release: str = RELEASE) -> Operator:
@@ -231,7 +249,8 @@ def operator(cluster: Cluster, *args: str, release: str = RELEASE) -> Operator:
         The operator. It follows the chart's defaults of the policy.
     """
     port = free_ports(1)[0]
-    kubeconfig = cluster.kubeconfig_of(release, namespace=NAMESPACE)
+    # With a token of its own, by which the audit log tells it from others.
+    kubeconfig = cluster.kubeconfig_of(release, namespace=NAMESPACE).rename(cluster.folder / f"kubeconfig-{port}")
     config = cluster.get("configmap", release, f"--namespace={NAMESPACE}")
     defaults = cluster.folder / f"policy-{port}.yaml"
     defaults.write_text(config["data"]["policy.yaml"], encoding="utf-8")

@@ -45,9 +45,10 @@ def create(cluster: Cluster, manifest: Raw) -> str:
 
 
 def refusal(cluster: Cluster, manifest: Raw) -> str:
+    """Why an object is refused, without the value: some API servers show the type of it instead."""
     with pytest.raises(ClusterError) as caught:
         create(cluster, manifest)
-    return str(caught.value)
+    return re.sub(r'Invalid value: "[^"]*": ', "Invalid value: ", str(caught.value))
 
 
 def status(**changed: object) -> DiagnosisStatus:
@@ -138,7 +139,7 @@ def test_a_wrong_suppression_of_a_diagnosis_is_refused_with_its_field(kinds: Clu
         ({"suppressions": [{"reason": "a", "name": "b"}] * 101}, "spec.suppressions: Too many: 101: must have at most"),
         (
             {"retention": "soon"},
-            'spec.retention: Invalid value: "soon": must be a duration such as 90s, 5m, 1h30m or 2d',
+            "spec.retention: Invalid value: must be a duration such as 90s, 5m, 1h30m or 2d",
         ),
         ({"retention": "60"}, "must be a duration such as 90s, 5m, 1h30m or 2d"),
         ({"retention": "-1h"}, "must be a duration such as 90s, 5m, 1h30m or 2d"),
@@ -235,7 +236,7 @@ def test_the_largest_diagnosis_is_accepted_and_below_16_kib(kinds: Cluster, writ
             path=text * 4000,
             evidence=[{"source": text * 4000, "value": text * 4000, "when": NOON}] * 100,
             explains=[{"check": "C" * 63, "count": 9, "samples": [text * 4000] * 9, "first_seen": NOON}] * 100,
-            steps=[{"text": text * 4000, "command": text * 1000, "danger": True}] * 100,
+            steps=[{"action": text * 4000, "command": text * 1000, "danger": True}] * 100,
             history=[{"state": "Unknown", "at": NOON, "reason": text * 4000}] * 100,
             suppressed={"reason": text * 4000, "until": NOON, "expired": True},
         )

@@ -17,6 +17,7 @@ import pytest
 from kubedx.checks import registry
 from tests.cluster.harness import CHECKOUT, Cluster, Manifest
 from tests.cluster.installation import Operator, Promise, at_work, diagnoses, impatient, promises
+from tests.cluster.pages import SHOWN, WAITING, WATCHING, Printed, going_on, typed
 
 FAULTS = CHECKOUT / "examples" / "faults"
 REAL = sorted(FAULTS.glob("*.yaml"))
@@ -47,6 +48,7 @@ class Seen:
         why: How it was resolved, by its key.
         left: The keys whose objects were still there after the retention.
         beyond: The keys of diagnoses that no fault promises.
+        printed: What the commands of docs/operating.md printed.
     """
 
     lacks: dict[str, list[str]] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Seen:
     why: dict[str, str] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     beyond: set[str] = field(default_factory=set)
+    printed: Printed = field(default_factory=dict)
 
 
 def each(files: list[Path]) -> pytest.MarkDecorator:
@@ -203,13 +206,22 @@ spec:
 
 @pytest.fixture(scope="module")
 def real(installed: Operator, busy: Found) -> Seen:
-    """All real faults made, found, mended, and gone."""
+    """All real faults made, found, shown, mended, and gone."""
     cluster, seen = installed.cluster, Seen()
+    with going_on(cluster, WATCHING, seen.printed):
+        live(cluster, seen)
+    return seen
+
+
+def live(cluster: Cluster, seen: Seen) -> None:
+    """Makes all real faults, and mends them."""
     inject_all(cluster, REAL)
     found = watch(cluster, lambda now: not any(lacks(REAL, now).values()), TO_APPEAR)
     seen.lacks = lacks(REAL, found)
     keys = {one.key for one in promised(REAL)}
     seen.beyond = {key for key, status in found.items() if status["state"] == "Open"} - keys
+    for command in SHOWN.keys() - {*WATCHING, *WAITING}:
+        typed(cluster, command, seen.printed)
 
     def note(now: Found) -> bool:
         for key, status in now.items():
@@ -219,13 +231,12 @@ def real(installed: Operator, busy: Found) -> Seen:
         return keys <= seen.resolved.keys()
 
     # Looked at all the while: what is resolved first may be gone again before the last is mended.
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, going_on(cluster, WAITING, seen.printed, patience=10):
         mending = pool.submit(inject_all, cluster, [FAULTS / "mends" / file.name for file in REAL])
         watch(cluster, lambda now: note(now) and mending.done(), 60)
     seen.mended = mending.result()
     found = watch(cluster, lambda now: not keys & now.keys(), RETENTION.total_seconds() + TO_CLEAR)
     seen.left = keys & found.keys()
-    return seen
 
 
 @pytest.fixture(scope="module")
@@ -283,3 +294,16 @@ def test_a_state_that_a_kubelet_would_report_is_found(fault: Path, simulated: di
 @each(ALONE)
 def test_a_fault_that_touches_others_is_found(fault: Path, mended: Found) -> None:
     assert lacks([fault], mended)[fault.stem] == []
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_a_command_in_the_documentation_prints_what_is_shown_there(command: str, real: Seen) -> None:
+    rest = iter(real.printed[command])
+    missing = [line for line in SHOWN[command] if line != "..." and line not in rest]
+    assert not missing, "\n".join(real.printed[command])
+
+
+def test_the_documentation_shows_every_way_to_look_at_diagnoses() -> None:
+    used = " ".join(SHOWN)
+    ways = ("-o wide", "-w", "--field-selector status.severity=critical", "describe", "wait --for=jsonpath", "explain")
+    assert [way for way in ways if way not in used] == []

@@ -1,5 +1,6 @@
 """The harness on a real control plane: what tests and the demo build upon."""
 
+import json
 import os
 import subprocess
 import sys
@@ -43,6 +44,34 @@ def test_the_nodes_are_ready_in_two_zones(cluster: harness.Cluster) -> None:
     zones = [node["metadata"]["labels"]["topology.kubernetes.io/zone"] for node in nodes]
     assert len(nodes) >= 4
     assert set(zones) == {"zone-a", "zone-b"}
+
+
+def test_the_api_server_is_of_the_version_that_was_asked_for(cluster: harness.Cluster) -> None:
+    version = json.loads(cluster.kubectl("version", "--output=json"))["serverVersion"]
+    if cluster.runtime == "binary":
+        assert version["gitVersion"] == f"v{build.kubernetes_version()}"
+
+
+def test_a_version_that_nobody_pinned_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBEDX_KUBERNETES", "1.2.3")
+    with pytest.raises(build.ToolsUnavailable, match=r"KUBEDX_KUBERNETES is '1\.2\.3'; it can be 1\.32\.13, .*1\.36"):
+        build.kubernetes_version()
+
+
+def test_a_killed_component_is_gone_until_it_is_revived(cluster: harness.Cluster) -> None:
+    if cluster.runtime != "binary":
+        pytest.skip("The processes of this control plane are out of reach.")
+    cluster.kill("kube-scheduler")
+    assert not [pid for pid in processes_below(cluster.folder) if "kube-scheduler" in name_of(pid)]
+    cluster.revive()
+    assert [pid for pid in processes_below(cluster.folder) if "kube-scheduler" in name_of(pid)]
+
+
+def test_a_cluster_with_a_paused_component_can_be_removed() -> None:
+    doomed = harness.start(runtime="binary")
+    with doomed.paused("etcd"):
+        doomed.stop()
+    assert processes_below(doomed.folder) == []
 
 
 def test_played_pods_run_and_jobs_complete(cluster: harness.Cluster, namespace: str) -> None:
@@ -122,6 +151,11 @@ def test_what_a_killed_run_left_is_removed_by_the_next(cluster: harness.Cluster)
     assert processes_below(folder) == []
     assert not folder.exists()
     assert harness.find(cluster.name) == cluster
+
+
+def name_of(pid: int) -> str:
+    """The name of a process, which the kernel cuts."""
+    return Path(f"/proc/{pid}/comm").read_text(encoding="ascii")
 
 
 def processes_below(folder: Path) -> list[int]:

@@ -6,15 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from tests.cluster import harness
 from tests.cluster.claims import mend, missing_class, state_of
-from tests.cluster.footprint import objects, requests
-from tests.cluster.harness import CHECKOUT, Cluster, wait_for
-from tests.cluster.installation import Operator, diagnoses, impatient, install, operator
+from tests.cluster.footprint import diagnosis_writes, objects, requests
+from tests.cluster.harness import Cluster, wait_for
+from tests.cluster.installation import Operator, diagnoses, impatient, install, install_among_faults, operator
 
 HOLD = timedelta(seconds=3)
 FAULTS = ("storage-class-missing", "pods-unschedulable", "hpa-without-metrics-api", "finalizer-stuck", "quota-exceeded")
@@ -33,9 +31,7 @@ QUIET = 8.0
 @pytest.fixture(scope="module")
 def troubled(own_cluster: Cluster) -> Cluster:
     """A cluster with the chart and faults that stay."""
-    install(own_cluster, policy={"checks": impatient(HOLD)})
-    for fault in FAULTS:
-        own_cluster.inject(CHECKOUT / "examples" / "faults" / f"{fault}.yaml")
+    install_among_faults(own_cluster, FAULTS, longest=HOLD)
     return own_cluster
 
 
@@ -71,10 +67,6 @@ def set_policy(cluster: Cluster, **spec: object) -> None:
     cluster.kubectl("patch", "diagnosispolicy", "cluster", "--type=merge", f"--patch={json.dumps({'spec': spec})}")
 
 
-def diagnosis_writes(cluster: Cluster, after: int) -> list[Any]:
-    return [one for one in requests(cluster, after=after) if one.writes and one.resource.startswith("clusterdiagnoses")]
-
-
 def test_killed_and_restarted_it_changes_nothing_and_writes_nothing(troubled: Cluster, replica: Operator) -> None:
     with started(replica):
         until_all_is_found(troubled)
@@ -85,7 +77,7 @@ def test_killed_and_restarted_it_changes_nothing_and_writes_nothing(troubled: Cl
     with started(replica):
         time.sleep(QUIET)
     assert objects(troubled) == before
-    assert diagnosis_writes(troubled, after=asked) == []
+    assert diagnosis_writes(requests(troubled, after=asked)) == []
 
 
 def test_killed_in_the_middle_of_writing_it_completes_what_it_began(troubled: Cluster, replica: Operator) -> None:
@@ -173,12 +165,12 @@ def test_without_its_api_server_it_waits_and_then_goes_on(troubled: Cluster, rep
         until_all_is_found(troubled)
         time.sleep(QUIET)
         before = objects(troubled)
-        kwokctl(troubled, "stop")
+        troubled.halt()
         time.sleep(5)
         assert replica.running
         assert replica.get("/healthz") == (200, "ok\n")
         assert replica.metric("kubedx_diagnoses") >= len(FOUND), "what it knew last, it still says"
-        kwokctl(troubled, "start")
+        troubled.revive()
         name = missing_class(troubled, "broken-afterwards")
         wait_for(lambda: state_of(troubled, name) == "Open", timeout=60, what=name)
         after = objects(troubled)
@@ -193,14 +185,10 @@ def test_without_its_api_server_it_waits_and_then_goes_on(troubled: Cluster, rep
 
 def test_it_ends_at_once_while_its_api_server_is_away(troubled: Cluster, replica: Operator) -> None:
     with started(replica):
-        kwokctl(troubled, "stop")
+        troubled.halt()
         try:
             time.sleep(3)
             assert replica.stop(signal.SIGTERM) < 5
             assert replica.exit_code == 0
         finally:
-            kwokctl(troubled, "start")
-
-
-def kwokctl(cluster: Cluster, command: str) -> None:
-    harness._kwokctl(cluster.folder, command, "cluster", f"--name={cluster.name}", timeout=120)
+            troubled.revive()

@@ -13,7 +13,7 @@ from kubedx.kube.views import BY_KIND
 from tests.cluster.claims import mend, missing_class, state_of
 from tests.cluster.footprint import OURS, forbidden_deeds, requests
 from tests.cluster.harness import CHECKOUT, Cluster, Manifest, wait_for
-from tests.cluster.installation import NAMESPACE, RELEASE, Operator, diagnoses, impatient, install, operator
+from tests.cluster.installation import NAMESPACE, RELEASE, Operator, diagnoses, install_among_faults, operator
 
 FAULTS = ("pods-unschedulable", "hpa-without-metrics-api")
 FOUND = {
@@ -28,9 +28,7 @@ RECOVERY = 30.0 * 1.2 + 20.0
 @pytest.fixture(scope="module")
 def troubled(own_cluster: Cluster) -> Cluster:
     """A cluster with the chart and faults that stay."""
-    install(own_cluster, policy={"checks": impatient(timedelta(seconds=3))})
-    for fault in FAULTS:
-        own_cluster.inject(CHECKOUT / "examples" / "faults" / f"{fault}.yaml")
+    install_among_faults(own_cluster, FAULTS, longest=timedelta(seconds=3))
     return own_cluster
 
 
@@ -83,7 +81,7 @@ def test_a_missing_right_is_named_and_blinds_only_the_checks_that_need_it(
     troubled: Cluster, replica: Operator, kind: str
 ) -> None:
     plural = BY_KIND[kind].resource.plural
-    needing = {check.id for check in registry() if BY_KIND[kind] in check.required}
+    needing = {check.id for check in registry() if check.any_kind or BY_KIND[kind] in check.required}
     before = standing(troubled)
     asked, begun = len(requests(troubled)), time.monotonic()
     rules = troubled.get("clusterrole", RELEASE)["rules"]
