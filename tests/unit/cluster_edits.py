@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from kubedx.kube.decode import Decoder
-from kubedx.kube.meta import View
+from kubedx.kube.decode import Decoded, Decoder
+from kubedx.kube.slots import key_of
 from kubedx.kube.views import BY_KIND
+from kubedx.store.store import Change, Store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = ("a", "b")
@@ -52,8 +53,24 @@ class Relist:
 Edit = Put | Remove | Pass | Relist
 
 
-def decode(kind: str, body: Mapping[str, Any]) -> View:
-    return DECODERS[kind].decode(msgspec.json.encode({"kind": kind, **body}))  # type: ignore[no-any-return]
+def decode(kind: str, body: Mapping[str, Any]) -> Decoded[Any]:
+    return DECODERS[kind].decode(msgspec.json.encode({"kind": kind, **body}))
+
+
+def apply(store: Store, edit: Edit) -> list[Change]:
+    """What an edit changes in a store."""
+    match edit:
+        case Put(kind, body):
+            change = store.put(decode(kind, body))
+        case Remove(kind, namespace, name):
+            change = store.remove(BY_KIND[kind], key_of(namespace, name))
+        case Relist(kind, kept):
+            view = BY_KIND[kind]
+            gone = [key for key in store.tables[view].rows if key.partition("/")[2] not in kept]
+            return [change for key in gone if (change := store.remove(view, key))]
+        case _:
+            change = None
+    return [change] if change else []
 
 
 def times(most_minutes: int = 90) -> st.SearchStrategy[str]:

@@ -54,11 +54,13 @@ def full(text: str = "x") -> DiagnosisStatus:
         evidence=[{"source": text * 400, "value": text * 512, "when": NOON}] * 10,
         explains=[{"check": "C" * 63, "count": 2**31 - 1, "samples": [text * 384] * 5, "first_seen": NOON}] * 40,
         explains_count=2**31 - 1,
-        steps=[{"text": text * 256, "command": text * 1024, "danger": True}] * 10,
+        steps=[{"action": text * 256, "command": text * 1024, "danger": True}] * 10,
         resolution="SubjectDeleted",
         history=[{"state": "Resolved", "at": NOON, "reason": text * 128}] * 5,
         flaps=2**31 - 1,
-        suppressed={"reason": text * 512, "until": NOON, "expired": True},
+        flapping=True,
+        keys=[text * 192] * 40,
+        suppressed={"reason": text * 512, "until": NOON, "by": text * 256, "expired": True},
     )
 
 
@@ -146,13 +148,13 @@ def test_the_first_entries_are_kept_and_the_newest_of_the_history() -> None:
 
 
 def test_a_command_that_is_too_long_is_left_out_because_half_of_it_may_do_harm() -> None:
-    one = status(steps=[{"text": "Delete it", "command": "kubectl delete pod " + "x" * 1024, "danger": True}])
+    one = status(steps=[{"action": "Delete it", "command": "kubectl delete pod " + "x" * 1024, "danger": True}])
     assert one.steps[0].command is None
 
 
 def test_a_command_is_never_shortened_to_make_the_status_fit() -> None:
     command = "kubectl delete pod " + "x" * 900
-    one = bounded(full().model_copy(update={"steps": (diagnosis.StepStatus(text="Delete it", command=command),)}))
+    one = bounded(full().model_copy(update={"steps": (diagnosis.StepStatus(action="Delete it", command=command),)}))
     assert one.steps[0].command in {None, command}
 
 

@@ -21,7 +21,7 @@ def test_the_largest_status_is_far_below_what_etcd_takes() -> None:
         },
         watches=[{"kind": text, "state": "Forbidden", "objects": 10**6}] * 1000,
         problems=[{"field": text, "message": text}] * 1000,
-        unmatched_suppressions=[text] * 1000,
+        suppressions=[{"field": text, "pattern": text, "silences": 10**6, "idle_since": NOON}] * 1000,
         last_seen=NOON,
     )  # fmt: skip
     assert len(largest.model_dump_json(by_alias=True).encode()) <= 384 * 1024

@@ -11,7 +11,8 @@ READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 
 def seen(kind: str, status: dict[str, Any] | None = None, **body: Any) -> Bit:
-    return bits(decode(kind, {"metadata": {"name": "a", **body.pop("metadata", {})}, "status": status or {}, **body}))
+    metadata = {"name": "a", **body.pop("metadata", {})}
+    return bits(decode(kind, {"metadata": metadata, "status": status or {}, **body}).form)
 
 
 def pod_with(**container: Any) -> Bit:

@@ -373,12 +373,12 @@ class TestTokens:
         ca.cert_pem.write_to_path(tmp_path / "ca.crt")
         (tmp_path / "token").write_text("mounted")
         async with serving(server_tls(ca)) as server:
-            server.tokens = {"bearer mounted"}
+            server.tokens = {"Bearer mounted"}
             monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
             monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.port))
             async with Api(Login(service_account=tmp_path)) as api:
                 assert await api.check() == "v1.36.3"
-                server.tokens = {"bearer rotated"}
+                server.tokens = {"Bearer rotated"}
                 (tmp_path / "token").write_text("rotated")
                 assert await api.check() == "v1.36.3"
             assert server.requests[0].headers["Accept-Encoding"] == "identity"

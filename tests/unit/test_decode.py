@@ -22,12 +22,12 @@ VALUES = st.recursive(
 
 
 def pod(**body: Any) -> Pod:
-    return PODS.decode(json.dumps({"metadata": {"name": "a"}, **body}).encode())
+    return PODS.decode(json.dumps({"metadata": {"name": "a"}, **body}).encode()).whole
 
 
 def test_a_bare_object_decodes_for_every_kind() -> None:
     for view in KINDS:
-        assert Decoder(view).decode(b'{"metadata": {"name": "a"}}').name == "a"
+        assert Decoder(view).decode(b'{"metadata": {"name": "a"}}').whole.name == "a"
 
 
 def test_null_fields_count_as_missing() -> None:
@@ -67,27 +67,40 @@ def test_what_no_view_can_be_made_of_says_why(raw: bytes, why: str) -> None:
 
 
 def test_broken_utf_8_costs_its_characters_only() -> None:
-    found = PODS.decode(b'{"metadata": {"name": "a"}, "status": {"message": "x \xff\xfe y"}}')
+    found = PODS.decode(b'{"metadata": {"name": "a"}, "status": {"message": "x \xff\xfe y"}}').whole
 
     assert found.status.message == "x \ufffd\ufffd y"
 
 
 def test_texts_are_cleaned_where_they_are_decoded() -> None:
-    found = Decoder(Event).decode(b'{"metadata": {"name": "e"}, "message": "\\u001b[2Jtoken=abcdefgh"}')
+    found = Decoder(Event).decode(b'{"metadata": {"name": "e"}, "message": "\\u001b[2Jtoken=abcdefgh"}').whole
 
     assert isinstance(found.message, Text)
     assert found.message == r"\x1b[2Jtoken=***"
 
 
+def test_a_name_that_no_api_server_would_take_is_cleaned_everywhere() -> None:
+    raw = msgspec.json.encode({"metadata": {"name": "a\x1b[31m", "namespace": "x\u202e"}})
+    framed = PODS.frame(b'{"type":"ADDED","object":' + raw + b"}")
+    assert framed is not None
+
+    for decoded in (PODS.decode(raw), framed[1]):
+        namespace, name = decoded.whole.namespace, decoded.whole.name
+        assert decoded.own.key == f"{namespace}/{name}"
+        assert namespace.startswith("x")
+        assert name.startswith("a")
+        assert (namespace + name).isprintable()
+
+
 def test_objects_decode_from_any_buffer() -> None:
     raw = b'{"metadata": {"name": "a"}}'
 
-    assert PODS.decode(memoryview(raw)) == PODS.decode(msgspec.Raw(raw)) == PODS.decode(raw)
+    assert PODS.decode(memoryview(raw)).whole == PODS.decode(msgspec.Raw(raw)).whole == PODS.decode(raw).whole
 
 
 def test_only_the_metadata_of_a_kind_from_outside_is_read() -> None:
     view = metadata_view(Resource("cert-manager.io", "v1", "certificates", "Certificate.cert-manager.io"))
-    found = Decoder(view).decode(b'{"metadata": {"name": "a", "finalizers": ["x"]}, "spec": {"secretName": "s"}}')
+    found = Decoder(view).decode(b'{"metadata": {"name": "a", "finalizers": ["x"]}, "spec": {"secretName": "s"}}').whole
 
     assert found.metadata.finalizers == ("x",)
     assert not hasattr(found, "spec")
@@ -99,6 +112,6 @@ def test_no_object_does_worse_than_to_be_unreadable(body: dict[str, Any], condit
     body.setdefault("status", {"conditions": conditions, "containerStatuses": conditions})
     for view in (Pod, Node, Event):
         try:
-            assert Decoder(view).decode(json.dumps(body).encode()).name == "a"
+            assert Decoder(view).decode(json.dumps(body).encode()).whole.name == "a"
         except UnreadableError:
             continue

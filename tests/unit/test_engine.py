@@ -6,25 +6,20 @@ from typing import Annotated, Any
 
 import pytest
 
-from kubedx.core.check import Answer, Check, Registry, check
-from kubedx.core.finding import Finding, Ref, Step, Unknown
+from kubedx.core.check import Answer, Check, Registry
+from kubedx.core.finding import Finding, Ref, Unknown
 from kubedx.core.inputs import Cluster, Events, History, Lookup, Now, Object, Reader, derived
 from kubedx.engine.engine import Engine
 from kubedx.engine.verdict import Outcome
 from kubedx.kube.bits import Bit
+from kubedx.kube.slots import key_of
 from kubedx.kube.views import BY_KIND, Event, Namespace, Node, Pod, StorageClass
 from kubedx.settings import resolve
 from kubedx.store.store import State, Store
 from tests.unit.cluster_edits import decode
-from tests.unit.toys import DOCUMENTATION, START
+from tests.unit.toys import START, declared
 
 KINDS = (Node, Pod, Event, StorageClass, Namespace)
-
-
-def declared(function: Any, **more: Any) -> Check:
-    function.__doc__ = DOCUMENTATION
-    step = Step("See.", "kubectl get {kind} {name}")
-    return check(title="A toy", message="{name}", layer=5, steps=(step,), since="0.1.0", **more)(function)
 
 
 class World:
@@ -49,7 +44,7 @@ class World:
 
     def remove(self, kind: str, name: str) -> None:
         namespace = "x" if BY_KIND[kind].resource.namespaced else ""
-        change = self.store.remove(BY_KIND[kind], (namespace, name))
+        change = self.store.remove(BY_KIND[kind], key_of(namespace, name))
         assert change is not None
         self.engine.changed(change)
 
@@ -364,22 +359,22 @@ def test_a_check_that_is_switched_off_says_nothing_and_has_no_outcome() -> None:
     world = World(declared(lonely_node))
     world.put("Node", "n1")
     world.run()
-    world.engine.drain()
+    list(world.engine.drain())
     policy = {"spec": {"checks": {"LonelyNode": {"enabled": False}}}}
     world.engine.refresh(resolve(None, policy, world.registry))
 
     assert world.run() == []
     assert world.engine.outcomes() == {}
-    assert [bool(verdict) for verdict in world.engine.drain().values()] == [False]
+    assert [bool(verdict) for _, verdict in world.engine.drain()] == [False]
 
 
-def test_a_turn_stops_at_its_limit_and_goes_on_later() -> None:
+def test_a_turn_stops_when_its_time_is_over_and_goes_on_later() -> None:
     world = World(declared(lonely_node))
     for number in range(10):
         world.put("Node", f"n{number}")
 
-    assert not world.engine.run(START, limit=4)
-    assert len(world.engine.verdicts) == 4
-    assert not world.engine.run(START, limit=4)
-    assert world.engine.run(START, limit=4)
+    turns = 0
+    while not world.engine.run(START, patience=0):
+        turns += 1
+    assert turns >= 9
     assert len(world.engine.verdicts) == 10

@@ -28,7 +28,8 @@ def group(grouping: by.Grouping, subject: Any, *objects: Any, forbidden: tuple[s
     for one in (subject, *objects):
         if not isinstance(one, Ref):
             store.put(one)
-    return grouping.key(Finding(subject), Desk(store, START)).text
+    about = subject if isinstance(subject, Ref) else subject.whole
+    return grouping.key(Finding(about), Desk(store, START)).text
 
 
 @pytest.mark.parametrize(("grouping", "expected"), [
@@ -68,6 +69,13 @@ def test_a_right_that_is_missing_changes_no_group() -> None:
     replica_set = made("ReplicaSet", "web-6d4b75cb6d", **owner("Deployment", "web"))
 
     assert group(by.owner, pod, replica_set) == group(by.owner, pod, forbidden=("ReplicaSet",)) == "Deployment/x/web"
+
+
+def test_pods_whose_replica_set_is_gone_or_has_not_been_heard_of_still_belong_to_their_deployment() -> None:
+    pod = made("Pod", "web-6d4b75cb6d-a", labels={"pod-template-hash": "6d4b75cb6d"},
+               **owner("ReplicaSet", "web-6d4b75cb6d"))  # fmt: skip
+
+    assert group(by.owner, pod) == "Deployment/x/web"
 
 
 def test_owners_in_a_circle_end() -> None:

@@ -1,6 +1,7 @@
 """kopf in its thread, against an API server that misbehaves on demand."""
 
 import asyncio
+import getpass
 import json
 import logging
 import signal
@@ -175,6 +176,16 @@ async def test_hands_events_of_both_kinds_to_the_main_loop_as_plain_objects(runn
     assert running.threads == {"MainThread"}
     assert running.kopf.state is State.SERVING
     assert running.kopf.alive
+
+
+async def test_runs_as_a_user_without_a_name(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    running.kopf.start()
+    await running.until_watching()
+    assert running.kopf.restarts == 0
 
 
 async def test_stops_at_once_while_it_watches(running: Running) -> None:

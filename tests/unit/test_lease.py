@@ -89,6 +89,7 @@ async def test_two_replicas_that_start_together_never_lead_both() -> None:
     for _ in range(60):
         await asyncio.sleep(0.01)
         assert sum(elector.leads for elector in both) <= 1
+        assert sum(elector.tells for elector in both) <= 1
     assert sum(elector.leads for elector in both) == 1
 
     for task in tasks:
@@ -125,6 +126,7 @@ async def test_a_lease_that_is_given_back_is_taken_at_the_next_try() -> None:
     await one.release()
 
     assert await _leads(two, within=0.3)
+    assert (one.tells, two.tells) == (False, True)
 
     second.cancel()
 
@@ -139,6 +141,7 @@ async def test_a_leader_that_cannot_renew_stops_before_anybody_else_may_begin() 
     await asyncio.sleep(0.55)
 
     assert not one.leads
+    assert one.tells, "nobody else does"
     leases.down = False
     assert await _leads(one, within=0.5)
 
@@ -174,5 +177,6 @@ async def test_a_lease_that_somebody_else_stole_is_left_to_them() -> None:
     await asyncio.sleep(0.2)
 
     assert not one.leads
+    assert not one.tells
 
     task.cancel()

@@ -1,14 +1,20 @@
 """The ledger: what is open since when, what lingers, what came back, and what is out of sight."""
 
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kubedx.core import by
+from kubedx.core import by, join
 from kubedx.core.finding import Ref, Severity
-from kubedx.diagnosis.diagnosis import Resolution, State, Suppression
+from kubedx.diagnosis.diagnosis import Diagnosis, Resolution, State, Suppression
 from kubedx.diagnosis.ledger import UNKNOWN_AFTER
-from kubedx.engine.verdict import Outcome
+from kubedx.engine.verdict import Outcome, Verdict
+from kubedx.kube.views import Pod
 from tests.unit.toys import START, Story, finding, pod, toy
 
 SLOW = toy("pod_slow", raise_after=timedelta(minutes=5), clear_after=timedelta(minutes=1))
@@ -131,6 +137,140 @@ def test_what_comes_back_is_counted_and_is_a_new_incident() -> None:
         story.later(minutes=1)
 
     assert [turn.reason for turn in story.one().history] == ["Cleared", "Returned", "Cleared", "Returned", "Cleared"]
+
+
+def _goes_and_comes(story: Story, times: int = 3, minutes: float = 2) -> None:
+    """Let something begin and clear so often, and begin once more."""
+    for _ in range(times):
+        story.says(finding(QUICK, A))
+        story.later(minutes=minutes)
+        story.silent(QUICK, A)
+        story.later(minutes=minutes)
+    story.says(finding(QUICK, A))
+
+
+def test_what_cleared_three_times_in_half_an_hour_is_kept_open_until_it_is_quiet_as_long() -> None:
+    story = Story(QUICK)
+    _goes_and_comes(story)
+    assert (story.one().is_flapping, story.one().flaps) == (True, 3)
+    begun = story.one().last_transition
+    for _ in range(20):
+        story.silent(QUICK, A)
+        story.later(minutes=2)
+        story.says(finding(QUICK, A))
+        story.later(minutes=2)
+    assert (story.one().state, story.one().is_flapping, story.one().flaps) == (State.OPEN, True, 3)
+    assert story.one().last_transition == begun
+    story.silent(QUICK, A)
+    story.later(minutes=29, seconds=59)
+    assert story.one().state is State.OPEN
+
+    assert story.ledger.next_deadline() == story.now + timedelta(seconds=1)
+    story.later(seconds=1)
+    assert (story.one().state, story.one().resolution) == (State.RESOLVED, Resolution.CLEARED)
+    assert not story.one().is_flapping
+
+
+def test_what_flapped_and_then_stays_is_itself_again_after_half_an_hour() -> None:
+    story = Story(QUICK)
+    _goes_and_comes(story)
+    story.later(minutes=29, seconds=59)
+    assert story.one().is_flapping
+    story.later(seconds=1)
+    assert (story.one().state, story.one().is_flapping) == (State.OPEN, False)
+    story.silent(QUICK, A)
+
+    assert story.one().state is State.RESOLVED
+
+
+def test_what_comes_and_goes_more_slowly_does_not_flap() -> None:
+    story = Story(QUICK, policy={"retention": "2h"})
+    _goes_and_comes(story, times=6, minutes=8)
+
+    assert (story.one().is_flapping, story.one().flaps) == (False, 6)
+
+
+def test_a_subject_that_is_made_and_deleted_again_and_again_does_not_flap() -> None:
+    story = Story(QUICK)
+    for _ in range(4):
+        story.gone.clear()
+        story.says(finding(QUICK, A))
+        story.gone.add(A)
+        story.silent(QUICK, A)
+
+    assert (story.one().state, story.one().resolution) == (State.RESOLVED, Resolution.SUBJECT_DELETED)
+    assert story.one().flaps == 3
+
+
+def test_what_flaps_is_resolved_at_once_when_its_subject_goes() -> None:
+    story = Story(QUICK)
+    _goes_and_comes(story)
+    story.gone.add(A)
+    story.silent(QUICK, A)
+
+    assert (story.one().state, story.one().is_flapping) == (State.RESOLVED, False)
+
+
+def test_what_flaps_does_so_still_after_it_was_out_of_sight() -> None:
+    story = Story(QUICK)
+    _goes_and_comes(story)
+    story.goes(QUICK, Outcome(missing=("Pod",)))
+    story.later(minutes=11)
+    assert (story.one().state, story.one().is_flapping) == (State.UNKNOWN, True)
+    story.goes(QUICK, Outcome())
+    story.silent(QUICK, A)
+
+    assert (story.one().state, story.one().is_flapping) == (State.OPEN, True)
+
+
+Truth = tuple[timedelta, timedelta]
+"""How long something was not so, and then how long it was."""
+
+
+def _judged(truths: list[Truth], clear_after: timedelta) -> tuple[bool, int, bool]:
+    """Work out from all that ever was whether it is open, how often it came back, and whether it flaps."""
+    now = ended = START
+    cleared: list[datetime] = []
+    is_open = is_flapping = False
+    flaps = 0
+    for off, on in truths:
+        now += off
+        over = ended + max(clear_after, HALF_AN_HOUR if is_flapping else timedelta(0))
+        if is_open and over <= now:
+            cleared.append(over)
+            is_open = is_flapping = False
+        if not is_open:
+            is_open, flaps = True, len(cleared)
+            is_flapping = len(cleared) >= 3 and now - cleared[-3] <= HALF_AN_HOUR
+        is_flapping = is_flapping and on < HALF_AN_HOUR
+        now = ended = now + on
+    return is_open, flaps, is_flapping
+
+
+HALF_AN_HOUR = timedelta(minutes=30)
+MINUTES = st.integers(1, 40).map(lambda number: timedelta(minutes=number))
+SHORT = st.integers(1, 6).map(lambda number: timedelta(minutes=number))
+
+
+@given(st.lists(st.tuples(SHORT | MINUTES, SHORT | MINUTES), min_size=1, max_size=14), st.sampled_from((0, 3)))
+def test_the_ledger_says_of_what_comes_and_goes_what_its_whole_history_says(truths: list[Truth], hold: int) -> None:
+    holding = toy("pod_quick", clear_after=timedelta(minutes=hold))
+    story = Story(holding, policy={"retention": "30d"})
+
+    def live(duration: timedelta) -> None:
+        """Let time pass as in the operator, which looks whenever something is due."""
+        until = story.now + duration
+        while (due := story.ledger.next_deadline()) is not None and due <= until:
+            story.later(seconds=(due - story.now).total_seconds())
+        story.later(seconds=(until - story.now).total_seconds())
+
+    for number, (off, on) in enumerate(truths, 1):
+        live(off)
+        story.says(finding(holding, A))
+        live(on)
+        told = story.one()
+        assert (told.state is State.OPEN, told.flaps, told.is_flapping) == _judged(truths[:number], holding.clear_after)
+        story.silent(holding, A)
 
 
 def test_a_resolved_diagnosis_stays_for_retention_and_then_goes() -> None:
@@ -263,7 +403,7 @@ def test_the_policy_caps_the_severity(most: str, expected: Severity) -> None:
     story.says(finding(QUICK, A, severity=Severity.CRITICAL))
 
     assert story.one().severity is expected
-    assert {severity for (_, _, _, severity, _) in story.ledger.findings()} == {expected}
+    assert {severity for _, severity, _, _ in story.ledger.findings()["x"]} == {expected.text}
 
 
 def test_five_hundred_pods_of_one_deployment_are_one_diagnosis_with_a_true_count_and_five_samples() -> None:
@@ -274,7 +414,18 @@ def test_five_hundred_pods_of_one_deployment_are_one_diagnosis_with_a_true_count
     told = story.one()
     assert (told.subject, told.members) == (DEPLOYMENT, 500)
     assert told.message.startswith("500 Pods of Deployment/x/web (web-000, web-001, web-002, web-003, web-004 and 495")
-    assert sum(story.ledger.findings().values()) == 500
+    assert sum(story.ledger.findings()["x"].values()) == 500
+
+
+def test_findings_of_several_objects_about_one_subject_are_about_one_subject() -> None:
+    story = Story(OWNED)
+    quota = Ref("ResourceQuota", "x", "pods")
+    found = finding(OWNED, quota, since=START)
+    for name in ("b", "a"):
+        pair = (OWNED, (Pod, f"x/{name}"))
+        story._feed({pair: Verdict((msgspec.structs.replace(found, member=Ref("ReplicaSet", "x", name)),))})  # type: ignore[dict-item]
+
+    assert (story.one().members, story.one().message) == (2, "pods is broken")
 
 
 def test_the_worst_member_speaks_for_its_group() -> None:
@@ -310,6 +461,18 @@ def test_a_new_root_settles_for_two_seconds() -> None:
     assert story.one().settled
 
 
+def test_what_passes_before_it_settled_is_not_written_while_it_lingers_but_is_if_it_returns() -> None:
+    story = Story(OWNED)
+    story.says(finding(OWNED, A, group=DEPLOYMENT))
+    story.later(seconds=1)
+    story.silent(OWNED, A)
+    story.later(seconds=10)
+    assert (story.one().state, story.one().settled) == (State.OPEN, False)
+    story.says(finding(OWNED, A, group=DEPLOYMENT))
+
+    assert story.one().settled
+
+
 def test_the_most_severe_come_first_and_the_resolved_last() -> None:
     story = Story(QUICK)
     story.says(
@@ -321,3 +484,180 @@ def test_the_most_severe_come_first_and_the_resolved_last() -> None:
     story.silent(QUICK, pod("over"))
 
     assert [one.subject.name for one in story.diagnoses()] == ["old", "young", "mild", "over"]
+
+
+NODE_DOWN = toy("node_down", layer=1, clear_after=timedelta(minutes=1), explains={"PodLost": join.same_node})
+POD_LOST = toy("pod_lost", layer=5, group=by.owner, explains={"ServiceEmpty": join.same_owner})
+SERVICE_EMPTY = toy("service_empty", layer=7, raise_after=timedelta(seconds=30))
+HELD = (NODE_DOWN, POD_LOST, SERVICE_EMPTY)
+Step = Callable[[Story], object]
+
+
+@st.composite
+def _steps(draw: st.DrawFn) -> Step:
+    """Something that happens to one of a few objects, or time that passes."""
+    check = draw(st.sampled_from(HELD))
+    number = draw(st.integers(0, 3))
+    about = Ref("Node", "", f"n{number}") if check is NODE_DOWN else pod(f"p{number}")
+    owner = Ref("Deployment", "x", f"d{number % 2}") if check is POD_LOST else None
+    keys = (f"k{number % 2}",) if draw(st.booleans()) else ("k0", "k1")
+    severity = draw(st.sampled_from(Severity))
+    age = draw(st.sampled_from((None, timedelta(0), timedelta(minutes=20))))
+    seconds = draw(st.sampled_from((1, 30, 61, 500)))
+
+    def says(story: Story) -> None:
+        since = None if age is None else story.now - age
+        story.says(finding(check, about, group=owner, since=since, severity=severity, keys=keys))
+
+    def silences(story: Story) -> None:
+        for one in story.diagnoses()[:1]:
+            story.ledger.suppress(one.identity, Suppression("known", story.now + timedelta(seconds=seconds)))
+
+    happens: list[Step] = [
+        says, says, says, silences,
+        lambda story: story.silent(check, about), lambda story: story.later(seconds=seconds),
+        lambda story: story.cannot_tell(check, about), lambda story: story.goes(check, Outcome(missing=("Pod",))),
+        lambda story: story.goes(check, Outcome()),
+    ]  # fmt: skip
+    return draw(st.sampled_from(happens))
+
+
+@given(st.lists(_steps(), max_size=25))
+def test_what_is_told_does_not_depend_on_how_often_it_is_asked(steps: list[Step]) -> None:
+    story, seldom = Story(*HELD), Story(*HELD)
+    for step in steps:
+        step(story)
+        story.diagnoses()
+        step(seldom)
+
+    assert story.diagnoses() == seldom.diagnoses()
+
+
+@given(st.lists(_steps(), max_size=25))
+def test_counts_that_are_kept_by_difference_are_those_of_what_is_open(steps: list[Step]) -> None:
+    story = Story(*HELD)
+    for step in steps:
+        shown = {name: (table, dict(table)) for name, table in story.ledger.findings().items()}
+        step(story)
+        assert all(table == before for table, before in shown.values()), "what was handed out never changes"
+
+        counts = Counter(
+            (one.finding.subject.namespace, entry.check.id, "symptom" if entry.group.is_folded else "cause")
+            for entry in story.ledger._entries.values() if entry.in_play for one in entry.group.members
+        )  # fmt: skip
+        told: Counter[tuple[str, ...]] = Counter()
+        for namespace, table in story.ledger.findings().items():
+            for (check, _, _, role), count in table.items():
+                told[namespace, check, role] += count
+        assert told == counts
+
+
+def _lost(story: Story, *symptoms: str, severity: Severity = Severity.CRITICAL) -> None:
+    """A node is down, which is a warning here, and these pods with it."""
+    story.says(finding(NODE_DOWN, Ref("Node", "", "n1"), since=START, keys="k"))
+    story.says(*(finding(POD_LOST, pod(name), since=START, severity=severity, keys="k") for name in symptoms))
+
+
+def test_a_cause_is_as_severe_as_the_worst_that_it_explains() -> None:
+    story = Story(*HELD)
+    _lost(story, "a", "b")
+    told = story.one()
+    assert (told.check.id, told.severity) == ("NodeDown", Severity.CRITICAL)
+    assert [(one.check, one.severity) for one in told.explains] == [("PodLost", Severity.CRITICAL)]
+    story.silent(POD_LOST, pod("a"))
+    assert story.diagnoses()[0].severity is Severity.CRITICAL
+    story.silent(POD_LOST, pod("b"))
+
+    assert (story.diagnoses()[0].check.id, story.diagnoses()[0].severity) == ("NodeDown", Severity.WARNING)
+
+
+def test_a_cause_is_never_less_severe_than_it_is_itself() -> None:
+    story = Story(*HELD)
+    _lost(story, "a", severity=Severity.INFO)
+
+    assert story.one().severity is Severity.WARNING
+
+
+def test_a_symptom_that_gets_worse_makes_its_cause_worse() -> None:
+    story = Story(*HELD)
+    _lost(story, "a", severity=Severity.WARNING)
+    assert story.one().severity is Severity.WARNING
+    _lost(story, "a")
+
+    assert story.one().severity is Severity.CRITICAL
+
+
+def test_a_cap_holds_for_what_its_own_check_found() -> None:
+    story = Story(*HELD, policy={"checks": {"NodeDown": {"severity": "info"}}})
+    _lost(story, "a")
+    assert story.one().severity is Severity.CRITICAL
+    story.configured({"checks": {"NodeDown": {"severity": "info"}, "PodLost": {"severity": "warning"}}})
+    assert story.one().severity is Severity.WARNING
+    story.configured({"checks": {"NodeDown": {"severity": "info"}, "PodLost": {"severity": "info"}}})
+    assert story.one().severity is Severity.INFO
+    story.configured({})
+
+    assert story.one().severity is Severity.CRITICAL
+
+
+def test_a_symptom_that_somebody_silenced_makes_no_cause_louder() -> None:
+    story = Story(*HELD)
+    _lost(story, "a", "b")
+    ends = START + timedelta(hours=1)
+    story.ledger.suppress(("PodLost", pod("a")), Suppression("known", ends))
+    story.later(seconds=1)
+    assert story.one().severity is Severity.CRITICAL
+    story.ledger.suppress(("PodLost", pod("b")), Suppression("known"))
+    story.later(seconds=1)
+    assert (story.one().severity, story.one().explains_count) == (Severity.WARNING, 2)
+
+    story.later(seconds=(ends - story.now).total_seconds())
+    assert story.one().severity is Severity.CRITICAL
+
+
+def test_a_symptom_that_a_pattern_silences_makes_no_cause_louder_until_the_pattern_goes() -> None:
+    silence = {"check": "PodLost", "reason": "known", "until": "2026-01-01T01:00:00Z"}
+    story = Story(*HELD, policy={"suppressions": [silence]})
+    _lost(story, "a")
+    assert story.one().severity is Severity.WARNING
+    story.configured({})
+    assert story.one().severity is Severity.CRITICAL
+    story.configured({"suppressions": [silence]})
+    assert story.one().severity is Severity.WARNING
+
+    story.later(hours=1)
+    assert story.one().severity is Severity.CRITICAL
+
+
+def test_the_severity_of_a_cause_is_not_that_of_its_findings() -> None:
+    story = Story(*HELD)
+    _lost(story, "a")
+
+    severities = {(check, role): severity for check, severity, _, role in story.ledger.findings()[""]}
+    assert severities == {("NodeDown", "cause"): "warning"}
+
+
+def _lasting(one: Diagnosis) -> tuple[object, ...]:
+    return (one.identity, one.members, one.message, one.severity, one.confidence, one.explains, one.path)
+
+
+@given(st.lists(_steps(), max_size=25))
+def test_in_the_end_only_what_is_so_counts_and_not_how_it_came_to_be(steps: list[Step]) -> None:
+    story = Story(*HELD)
+    for step in steps:
+        step(story)
+    for check in HELD:
+        story.goes(check, Outcome())
+    for check, argument in list(
+        story.ledger._unjudged
+    ):  # What cannot be judged stays as it was, as long as that lasts.
+        story._feed({(check, argument): Verdict()})
+    story.later(minutes=40)  # Longer than what flaps is kept open.
+    afresh = Story(*HELD, now=story.now)
+    afresh.says(*(one.finding for members in story.ledger._members.values() for one in members))
+    afresh.later(minutes=20)
+    story.later(minutes=20)
+
+    assert {_lasting(one) for one in story.diagnoses() if one.state is State.OPEN} == {
+        _lasting(one) for one in afresh.diagnoses() if one.state is State.OPEN
+    }

@@ -48,7 +48,7 @@ def test_objects_are_found_by_name_namespace_node_owner_claim_and_volume() -> No
     found = desk(
         claim, owner,
         made("Pod", "b", spec={"nodeName": "n1", "volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}),
-        made("Pod", "a", metadata={"ownerReferences": [{"kind": "ReplicaSet", "name": "web", "uid": owner.uid}]},
+        made("Pod", "a", metadata={"ownerReferences": [{"kind": "ReplicaSet", "name": "web", "uid": "ReplicaSet-web"}]},
              spec={"nodeName": "n1"}),
         made("Pod", "a", namespace="y", spec={"nodeName": "n2"}),
     )  # fmt: skip
@@ -56,10 +56,12 @@ def test_objects_are_found_by_name_namespace_node_owner_claim_and_volume() -> No
     assert pods(found).get("x", "a").namespace == "x"
     assert pods(found).get("x", "zz") is None
     assert names(pods(found).in_namespace("x")) == ["a", "b"]
-    assert names(pods(found).on_node("n1")) == names(pods(found).on_node(made("Node", "n1", ""))) == ["a", "b"]
-    assert names(pods(found).owned_by(owner)) == ["a"]
-    assert names(pods(found).using_claim(claim)) == ["b"]
-    assert names(found.lookup(PersistentVolumeClaim).using_volume(made("PersistentVolume", "pv-1", ""))) == ["data"]  # type: ignore[union-attr]
+    assert names(pods(found).on_node("n1")) == names(pods(found).on_node(made("Node", "n1", "").whole)) == ["a", "b"]
+    assert names(pods(found).owned_by(owner.whole)) == ["a"]
+    assert names(pods(found).using_claim(claim.whole)) == ["b"]
+    assert names(found.lookup(PersistentVolumeClaim).using_volume(made("PersistentVolume", "pv-1", "").whole)) == [
+        "data"
+    ]  # type: ignore[union-attr]
     assert len(pods(found).all()) == 3
 
 
@@ -101,7 +103,7 @@ def test_the_same_message_is_added_up_and_the_newest_come_first() -> None:
         event("3", "other", eventTime="2026-01-01T11:30:00Z", reportingComponent="kubelet"),
         event("4", "no reason that is asked for", reason="Pulled"),
     )  # fmt: skip
-    records = found.events.about(made("Pod", "a"), "Failed")
+    records = found.events.about(made("Pod", "a").whole, "Failed")
 
     assert [(one.message, one.count) for one in records] == [("other", 1), ("pull failed", 5)]
     assert (records[1].first, records[1].last) == (NOW.replace(hour=9), NOW.replace(hour=11))
@@ -111,14 +113,14 @@ def test_the_same_message_is_added_up_and_the_newest_come_first() -> None:
 def test_a_series_counts_as_what_it_says() -> None:
     one = event("1", "m", eventTime="2026-01-01T10:00:00Z",
                 series={"count": 40, "lastObservedTime": "2026-01-01T11:00:00Z"}, count=0)  # fmt: skip
-    (record,) = added_up([one])
+    (record,) = added_up([one.whole])
 
     assert (record.count, record.last) == (40, NOW.replace(hour=11))
 
 
 def test_of_each_reason_the_newest_four_messages_are_given() -> None:
     messages = [event(str(n), f"m{n}", lastTimestamp=f"2026-01-01T10:0{n}:00Z") for n in range(7)]
-    records = desk(made("Pod", "a"), *messages).events.about(made("Pod", "a"), "Failed")
+    records = desk(made("Pod", "a"), *messages).events.about(made("Pod", "a").whole, "Failed")
 
     assert [one.message for one in records] == ["m6", "m5", "m4", "m3"]
 
@@ -127,8 +129,8 @@ def test_events_belong_to_the_object_that_lives_and_not_to_one_of_its_name() -> 
     found = desk(event("1", "of the one before"))
     newer = made("Pod", "a", metadata={"uid": "another"})
 
-    assert found.events.about(newer, "Failed") == ()
-    assert found.events.about(made("Pod", "a", metadata={"uid": ""}), "Failed") == ()
+    assert found.events.about(newer.whole, "Failed") == ()
+    assert found.events.about(made("Pod", "a", metadata={"uid": ""}).whole, "Failed") == ()
 
 
 @pytest.mark.parametrize("uid", ["Node-n1", "n1", ""])
@@ -136,7 +138,7 @@ def test_events_of_a_node_are_found_by_its_name_whatever_their_uid_says(uid: str
     about = {"kind": "Node", "name": "n1", "uid": uid}
     found = desk(made("Event", "e", involvedObject=about, reason="Rebooted", message="m"))
 
-    assert len(found.events.about(made("Node", "n1", ""), "Rebooted")) == 1
+    assert len(found.events.about(made("Node", "n1", "").whole, "Rebooted")) == 1
 
 
 @pytest.mark.parametrize(("age", "older"), [(59, False), (60, True), (61, True)])
@@ -174,7 +176,7 @@ def test_history_gives_what_lies_within_and_wakes_when_the_first_of_it_leaves() 
         _node("True", "2026-01-01T11:00:00Z"), _node("False", "2026-01-01T11:50:00Z"),
         _node("True", "2026-01-01T11:55:00Z"), since=NOW - timedelta(days=1),
     )  # fmt: skip
-    transitions = found.history.transitions(_node("True", "2026-01-01T11:55:00Z"), "Ready", timedelta(minutes=15))
+    transitions = found.history.transitions(_node("True", "2026-01-01T11:55:00Z").whole, "Ready", timedelta(minutes=15))
 
     assert [one.status for one in transitions] == ["False", "True"]
     assert found.notes.wake == NOW + timedelta(minutes=5)
@@ -185,5 +187,5 @@ def test_history_is_too_short_until_it_was_watched_for_that_long() -> None:
     old, young = _node("True", "2026-01-01T11:00:00Z"), _node("True", "2026-01-01T11:58:00Z", "2026-01-01T11:58:00Z")
     for view, too_short in ((old, True), (young, False)):
         found = desk(view, since=NOW - timedelta(minutes=5))
-        found.history.transitions(view, "Ready", timedelta(minutes=15))
+        found.history.transitions(view.whole, "Ready", timedelta(minutes=15))
         assert found.notes.watched_too_short is too_short

@@ -20,7 +20,7 @@ def explained(path: str, cause: str, symptom: str) -> bool:
     assert causes
     assert symptoms
     return all(
-        any(one.keys[join.name] & found.keys[join.name] for one in causes)
+        any({*one.keys[join.name]} & {*found.keys[join.name]} for one in causes)
         and all(found.params.get(name) == value for name, value in join.narrowing.items())
         for found in symptoms
     )
@@ -43,6 +43,12 @@ def explained(path: str, cause: str, symptom: str) -> bool:
         ("PVCStuckTerminating", "NamespaceStuckTerminating", "NamespaceStuckTerminating/fires.claim-in-it"),
         ("ResourceFinalizerStuck", "PVCStuckTerminating", "ResourceFinalizerStuck/fires.claim-with-another-finalizer"),
         ("QuotaExceeded", "WorkloadPodCreateForbidden", "QuotaExceeded/fires.pods"),
+        (
+            "AdmissionWebhookUnreachable",
+            "WorkloadPodCreateFailed",
+            "WorkloadPodCreateFailed/fires.a-webhook-does-not-answer",
+        ),
+        ("AdmissionWebhookUnreachable", "WorkloadPodCreateFailed", "AdmissionWebhookUnreachable/fires.a-host-outside"),
         ("QuotaExceeded", "DeploymentProgressDeadlineExceeded", "DeploymentProgressDeadlineExceeded/fires.quota"),
         (
             "WorkloadPodCreateForbidden",
@@ -65,6 +71,13 @@ def test_incomplete_discovery_does_not_explain_a_finalizer_in_a_namespace() -> N
     path = "NamespaceStuckTerminating/fires.finalizer-in-it-beside-an-api-that-does-not-answer.yaml"
 
     assert not explained(path, "APIDiscoveryPartial", "NamespaceStuckTerminating")
+
+
+def test_a_webhook_that_answers_no_is_no_webhook_that_does_not_answer() -> None:
+    (denied,) = findings("WorkloadPodCreateFailed/fires.a-webhook-says-no.yaml", "WorkloadPodCreateFailed")
+
+    assert denied.params["cause"] == "other"
+    assert not denied.keys.get("service_behind")
 
 
 def test_a_quota_does_not_explain_what_pod_security_refuses() -> None:

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubedx.api.diagnosis import read
 from kubedx.api.model import API_VERSION
-from kubedx.core import join
-from kubedx.core.finding import Ref
-from kubedx.diagnosis.diagnosis import Diagnosis, Explained, Suppression
+from kubedx.core import by, join
+from kubedx.core.finding import Ref, Severity
+from kubedx.diagnosis.diagnosis import MOST_KEYS, Diagnosis, Explained, Suppression
 from kubedx.diagnosis.ledger import UNKNOWN_AFTER
 from kubedx.engine.verdict import Outcome
 from kubedx.report.objects import is_ours, labels, meaning, remembered, status, suppression
@@ -36,7 +38,8 @@ def restarted(story: Story, *gone: Ref) -> Story:
     after = Story(*story.registry, now=story.now + timedelta(seconds=20))
     after.gone = {*gone}
     found = [read(body(one)) for one in story.diagnoses()]
-    after.ledger.restore(one for one in map(remembered, found) if one is not None)
+    told = [remembered(one, story.registry) for one in found]
+    after.ledger.restore(one for one in told if one is not None)
     return after
 
 
@@ -80,9 +83,8 @@ def _verdicts(story: Story) -> dict:  # type: ignore[type-arg]
     from kubedx.engine.verdict import Verdict  # noqa: PLC0415
 
     return {
-        pair: Verdict(findings)
-        for by_pair in story.ledger._findings.values()
-        for pair, findings in by_pair.items()
+        pair: Verdict(tuple(member.finding for member in members))
+        for pair, members in story.ledger._members.items()
     }  # fmt: skip
 
 
@@ -127,6 +129,176 @@ def test_a_subject_that_went_while_nobody_looked_is_told_as_deleted() -> None:
     assert after.one().history[-1].reason == "SubjectDeleted"
 
 
+def _flapping(story: Story) -> None:
+    for _ in range(3):
+        open_one(story)
+        story.later(minutes=1)
+        story.silent(SICK, A)
+        story.later(minutes=1)
+    open_one(story)
+
+
+def test_what_flaps_does_so_after_a_restart_and_is_quiet_half_an_hour_after_it() -> None:
+    story = Story(SICK)
+    _flapping(story)
+    before = story.one()
+    assert (before.is_flapping, before.flaps) == (True, 3)
+
+    after = restarted(story)
+    after.silent(SICK, A)
+    assert meaning(status(after.one())) == meaning(status(before))
+    after.later(minutes=29)
+    assert after.states() == {"PodSick a": "Open"}
+    after.later(minutes=1)
+
+    assert (after.states(), after.one().is_flapping) == ({"PodSick a": "Resolved"}, False)
+
+
+def test_what_began_to_flap_before_a_restart_is_found_out_after_it() -> None:
+    story = Story(SICK)
+    _flapping(story)
+    story = Story(SICK)
+    for _ in range(3):
+        open_one(story)
+        story.later(minutes=1)
+        story.silent(SICK, A)
+        story.later(minutes=1)
+
+    after = restarted(story)
+    open_one(after)
+
+    assert (after.one().is_flapping, after.one().flaps) == (True, 3)
+
+
+def _cause_over(story: Story) -> None:
+    """A cause has cleared; what it caused has not yet."""
+    root_of_many(story)
+    story.later(minutes=3)
+    story.silent(DOWN, NODE)
+
+
+def _after(story: Story) -> Story:
+    """A restart in which what is still so is found again at once."""
+    after = restarted(story)
+    after.ledger.feed({pair: one for pair, one in _verdicts(story).items() if one.findings}, after.outcomes, after.now)
+    return after
+
+
+def test_a_cause_that_cleared_before_a_restart_explains_what_is_left_of_its_symptoms() -> None:
+    story = Story(SICK, DOWN)
+    _cause_over(story)
+    assert story.states() == {"NodeDown n1": "Resolved"}
+    before = story.one()
+
+    after = _after(story)
+    assert after.states() == {"NodeDown n1": "Resolved"}
+    assert meaning(status(after.one())) == meaning(status(before))
+    after.silent(SICK, *(pod(f"p{number}") for number in range(8)))
+    after.later(minutes=1)
+    (cause,) = [one for one in after.diagnoses() if one.check is DOWN]
+    assert [one.count for one in cause.explains] == [1]
+    after.later(minutes=14)
+
+    assert after.states().items() >= {"NodeDown n1": "Resolved", "PodSick p8": "Open"}.items()
+
+
+def test_a_cause_that_went_while_nobody_looked_explains_its_symptoms_while_it_lingers_and_after() -> None:
+    lasting = toy("node_down", layer=1, explains={"PodSick": join.same_node}, clear_after=timedelta(minutes=1))
+    story = Story(SICK, lasting)
+    story.says(
+        finding(lasting, NODE, since=BEGAN, keys="n1"),
+        *(finding(SICK, pod(f"p{number}"), since=BEGAN, keys="n1") for number in range(3)),
+    )
+    story.later(minutes=3)
+
+    after = restarted(story)
+    symptoms = {pair: verdict for pair, verdict in _verdicts(story).items() if pair[0] is SICK}
+    after.ledger.feed(symptoms, after.outcomes, after.now)
+    assert after.states() == {"NodeDown n1": "Open"}
+    assert after.one().message == story.one().message
+    after.later(minutes=1)
+    assert after.states() == {"NodeDown n1": "Resolved"}
+    after.says(finding(lasting, NODE, since=BEGAN, keys="n1"))
+
+    assert after.states() == {"NodeDown n1": "Open"}
+    assert after.one().flaps == 1
+
+
+def test_a_cause_that_cannot_be_seen_after_a_restart_explains_its_symptoms_all_the_same() -> None:
+    story = Story(SICK, DOWN)
+    root_of_many(story)
+    story.later(minutes=3)
+
+    after = restarted(story)
+    after.outcomes = {**after.outcomes, DOWN: Outcome(missing=("Node",))}
+    symptoms = {pair: verdict for pair, verdict in _verdicts(story).items() if pair[0] is SICK}
+    after.ledger.feed(symptoms, after.outcomes, after.now)
+
+    assert after.states() == {"NodeDown n1": "Open"}
+    assert [one.count for one in after.one().explains] == [9]
+
+
+Step = Callable[[Story], object]
+
+
+@st.composite
+def _steps(draw: st.DrawFn) -> Step:
+    """Something that begins or ends, or time that passes."""
+    number = draw(st.integers(0, 2))
+    check, about = draw(st.sampled_from(((SICK, pod(f"p{number}")), (DOWN, NODE))))
+    seconds = draw(st.sampled_from((1, 59, 61, 110)))  # Less than the retention in all.
+    happens: list[Step] = [
+        lambda story: story.says(finding(check, about, since=story.now, keys="n1")),
+        lambda story: story.silent(check, about),
+        lambda story: story.later(seconds=seconds),
+    ]
+    return draw(st.sampled_from(happens))
+
+
+def _life(one: Diagnosis) -> tuple[object, ...]:
+    found = status(one)
+    return (found.state, found.first_seen, found.last_transition, found.resolution, found.history, found.flaps)
+
+
+@given(st.lists(_steps(), max_size=30))
+def test_a_restart_at_any_moment_changes_the_life_of_no_diagnosis(steps: list[Step]) -> None:
+    story = Story(SICK, DOWN)
+    for step in steps:
+        step(story)
+    before = {one.name: one for one in story.diagnoses()}
+    after = {one.name: one for one in _after(story).diagnoses()}
+
+    assert {name: _life(one) for name, one in after.items() if name in before} == {
+        name: _life(one) for name, one in before.items()
+    }
+    assert {name: one.is_flapping for name, one in after.items() if name in before} == {
+        name: one.is_flapping for name, one in before.items()
+    }
+
+
+def test_a_cause_keeps_few_keys_however_many_members_it_has() -> None:
+    owned = toy("pod_down", layer=1, group=by.owner, explains={"PodSick": join.same_node})
+    story = Story(SICK, owned)
+    deployment = Ref("Deployment", "x", "web")
+    found = [
+        finding(owned, pod(f"w{n}"), group=deployment, since=BEGAN, keys=(f"n{n}", f"m{n}", "x" * 999))
+        for n in range(100)
+    ]
+    story.says(*found, finding(SICK, A, since=BEGAN, keys="n0"))
+    assert story.one().keys == (("same_node", "m0"), ("same_node", "n0"))
+    story.silent(owned, *(pod(f"w{n}") for n in range(40, 100)))
+    assert len(story.one().keys) == 40 == MOST_KEYS
+
+    assert len(status(story.one()).keys) == 40
+
+
+def test_a_cause_of_nothing_keeps_no_keys() -> None:
+    story = Story(DOWN)
+    story.says(finding(DOWN, NODE, since=BEGAN, keys="n1"))
+
+    assert status(story.one()).keys == ()
+
+
 def _skipped(story: Story) -> None:
     story.goes(SICK, Outcome(missing=("Pod",)))
 
@@ -168,14 +340,14 @@ def test_an_object_without_our_label_is_not_read_back() -> None:
     theirs = read({**body(story.one()), "metadata": {"name": "mine", "labels": {}}})
 
     assert not is_ours(theirs)
-    assert remembered(theirs) is None
+    assert remembered(theirs, story.registry) is None
 
 
 def test_an_object_of_a_check_that_is_no_more_is_not_taken_over() -> None:
     story = Story(SICK)
     open_one(story)
     after = Story(DOWN)
-    after.ledger.restore([one for one in [remembered(read(body(story.one())))] if one])
+    after.ledger.restore([one for one in [remembered(read(body(story.one())), after.registry)] if one])
     after.later(seconds=0)
 
     assert after.diagnoses() == []
@@ -185,7 +357,7 @@ def test_numbers_that_grow_mean_something_new_only_when_they_have_doubled() -> N
     def of(count: int) -> tuple[object, ...]:
         from dataclasses import replace  # noqa: PLC0415
 
-        explains = (Explained("PodSick", count, (), None),)
+        explains = (Explained("PodSick", Severity.WARNING, count, (), None),)
         return meaning(status(replace(told, explains=explains)))
 
     story = Story(SICK)

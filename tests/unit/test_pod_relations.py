@@ -18,7 +18,7 @@ def test_a_container_that_is_killed_over_and_over_is_the_cause_of_its_crash_loop
     assert cause.since is not None
     assert symptom.since is not None
     assert cause.since <= symptom.since
-    assert cause.keys["itself"] & symptom.keys["itself"]
+    assert {*cause.keys["itself"]} & {*symptom.keys["itself"]}
 
 
 def test_an_image_that_does_not_exist_is_the_cause_of_the_pause() -> None:
@@ -27,7 +27,7 @@ def test_an_image_that_does_not_exist_is_the_cause_of_the_pause() -> None:
 
     assert cause.since == symptom.since
     assert cause.severity == symptom.severity
-    assert cause.keys["itself"] & symptom.keys["itself"]
+    assert {*cause.keys["itself"]} & {*symptom.keys["itself"]}
 
 
 def test_a_lost_node_ties_its_pods_together() -> None:
@@ -42,4 +42,4 @@ def test_an_evicted_pod_says_which_pressure() -> None:
         (found,) = findings(f"PodEvictedNodePressure/fires.{case}.yaml", "PodEvictedNodePressure")
 
         assert found.params["pressure"] == pressure
-        assert found.keys["same_node"] == {"node-1"}
+        assert found.keys["same_node"] == ("node-1",)

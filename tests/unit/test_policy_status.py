@@ -1,28 +1,30 @@
 """The policy's status: healthy, or is nobody looking?"""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from kubedx.api.policy import NAME, RESOURCE
+from kubedx.api.policy import NAME, RESOURCE, PolicyStatus
 from kubedx.core.finding import Severity
 from kubedx.diagnosis.diagnosis import Suppression
 from kubedx.engine.verdict import Outcome
 from kubedx.report import policy as module
 from kubedx.report.policy import PolicyReporter, Sight, Watched, policy_status
-from kubedx.settings import Problem
+from kubedx.settings import Problem, resolve
 from kubedx.store.store import State
 from tests.unit.toys import START, Story, finding, pod, toy
 
 SICK, DOWN = toy("pod_sick"), toy("node_down")
+NOTHING = PolicyStatus()
 PATH = f"{RESOURCE.path}/{NAME}"
 
 
 def told(sight: Sight) -> dict[str, tuple[str, str]]:
-    return {one.type: (one.status, one.reason) for one in policy_status(sight, 1, (), START).conditions}
+    return {one.type: (one.status, one.reason) for one in policy_status(sight, 1, NOTHING, START).conditions}
 
 
 def test_before_the_first_reading_nothing_is_claimed() -> None:
@@ -42,7 +44,7 @@ def test_what_may_not_be_read_is_named_with_the_checks_that_lack_it() -> None:
         outcomes={SICK: Outcome(missing=("Pod",)), DOWN: Outcome()},
         watches=(Watched("Pod", State.FORBIDDEN, 0), Watched("Node", State.SYNCED, 3)),
     )
-    status = policy_status(sight, 4, (), START)
+    status = policy_status(sight, 4, NOTHING, START)
     complete = status.conditions[1]
 
     assert (complete.status, complete.reason) == ("False", "InputsMissing")
@@ -54,7 +56,9 @@ def test_what_may_not_be_read_is_named_with_the_checks_that_lack_it() -> None:
 
 
 def test_a_check_that_broke_is_named_with_its_error() -> None:
-    status = policy_status(Sight(ready=True, outcomes={SICK: Outcome(errors={"ValueError: oops": 2})}), 1, (), START)
+    status = policy_status(
+        Sight(ready=True, outcomes={SICK: Outcome(errors={"ValueError: oops": 2})}), 1, NOTHING, START
+    )
 
     assert status.conditions[1].reason == "CheckFailed"
     assert [(one.check, one.error) for one in status.checks.failed] == [("PodSick", "ValueError: oops")]
@@ -69,26 +73,99 @@ def test_the_summary_counts_what_is_loud_apart_from_what_is_silenced_and_out_of_
     story.ledger.suppress(("PodSick", pod("c")), Suppression("known"))
     story.goes(DOWN, Outcome(missing=("Node",)))
     story.later(minutes=11)
-    summary = policy_status(Sight(ready=True, diagnoses=story.diagnoses()), 1, (), START).summary
+    summary = policy_status(Sight(ready=True, diagnoses=story.diagnoses(), left_out=7), 1, NOTHING, START).summary
 
     assert (summary.critical, summary.warning, summary.info) == (1, 1, 0)
-    assert (summary.suppressed, summary.unknown) == (1, 1)
+    assert (summary.suppressed, summary.unknown, summary.left_out) == (1, 1, 7)
 
 
 def test_a_condition_keeps_its_time_while_it_does_not_turn() -> None:
-    first = policy_status(Sight(ready=True, outcomes={SICK: Outcome()}), 1, (), START)
+    first = policy_status(Sight(ready=True, outcomes={SICK: Outcome()}), 1, NOTHING, START)
     later = START + timedelta(minutes=1)
-    second = policy_status(Sight(ready=True, outcomes={SICK: Outcome(missing=("Pod",))}), 1, first.conditions, later)
+    second = policy_status(Sight(ready=True, outcomes={SICK: Outcome(missing=("Pod",))}), 1, first, later)
 
     assert [one.last_transition_time for one in second.conditions] == [START, later]
 
 
-def test_wrong_entries_and_idle_suppressions_are_shown() -> None:
-    sight = Sight(ready=True, problems=(Problem("spec.checks.X", "no"),), unmatched=("spec.suppressions[0]",))
-    status = policy_status(sight, 1, (), START)
+def test_wrong_entries_are_shown() -> None:
+    status = policy_status(Sight(ready=True, problems=(Problem("spec.checks.X", "no"),)), 1, NOTHING, START)
 
     assert [(one.field, one.message) for one in status.problems] == [("spec.checks.X", "no")]
-    assert status.unmatched_suppressions == ("spec.suppressions[0]",)
+
+
+WEEK = timedelta(days=7)
+
+
+def silencing(*counts: int, patterns: Sequence[str] = ("a-*", "b-*")) -> Sight:
+    """A policy with these suppressions, each of which silences so many diagnoses."""
+    entries = [{"name": name, "reason": "known"} for name in patterns]
+    found = resolve(None, {"spec": {"suppressions": entries}}, (SICK,))
+    return Sight(ready=True, suppressions=tuple(zip(found.in_force(START), counts, strict=True)))
+
+
+def idle(status: PolicyStatus) -> dict[str, str]:
+    """What is said about suppressions that silence nothing, by the path of the entry."""
+    return {one.field: one.message for one in status.problems if one.field.startswith("spec.suppressions")}
+
+
+def test_a_suppression_that_silences_nothing_is_a_problem_after_seven_days_and_not_a_second_earlier() -> None:
+    status = policy_status(silencing(0, 2), 1, NOTHING, START)
+    assert [(one.silences, one.idle_since) for one in status.suppressions] == [(0, START), (2, None)]
+    status = policy_status(silencing(0, 1), 1, status, START + WEEK - timedelta(seconds=1))
+    assert idle(status) == {}
+    status = policy_status(silencing(0, 1), 1, status, START + WEEK)
+
+    said = "has silenced nothing since 2026-01-01T00:00:00Z; remove it if it is not needed any more"
+    assert idle(status) == {"spec.suppressions[0]": said}
+
+
+def test_a_suppression_that_silences_something_again_is_idle_anew_afterwards() -> None:
+    status = policy_status(silencing(0, 0), 1, NOTHING, START)
+    status = policy_status(silencing(0, 3), 1, status, START + WEEK)
+    assert list(idle(status)) == ["spec.suppressions[0]"]
+    status = policy_status(silencing(0, 0), 1, status, START + WEEK)
+
+    assert list(idle(status)) == ["spec.suppressions[0]"]
+    assert [one.idle_since for one in status.suppressions] == [START, START + WEEK]
+
+
+def test_a_suppression_is_known_by_what_it_matches_when_another_before_it_is_removed() -> None:
+    status = policy_status(silencing(0, 0), 1, NOTHING, START)
+    status = policy_status(silencing(0, 0, patterns=("b-*", "new-*")), 1, status, START + WEEK)
+
+    assert list(idle(status)) == ["spec.suppressions[0]"]
+    assert [one.idle_since for one in status.suppressions] == [START, START + WEEK]
+
+
+def test_before_the_first_reading_nothing_is_said_about_suppressions_but_what_was_known() -> None:
+    status = policy_status(silencing(2, 0), 1, NOTHING, START)
+    starting = policy_status(Sight(ready=False), 1, status, START + WEEK)
+
+    assert starting.suppressions == status.suppressions
+
+
+async def test_a_restarted_operator_goes_on_from_the_status_that_is_there() -> None:
+    before = policy_status(silencing(0, 1), 3, NOTHING, START - WEEK)
+    api = Api()
+    reporter = PolicyReporter(api, lambda: START, lambda: silencing(0, 1))
+    reporter.follow({"metadata": {"generation": 4}, "status": before.wire()})
+    task = asyncio.create_task(reporter.run())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    status = api.bodies[0]["status"]
+    assert [one["field"] for one in status["problems"]] == ["spec.suppressions[0]"]
+    assert status["observedGeneration"] == 4
+    assert status["conditions"][0]["lastTransitionTime"] == "2025-12-25T00:00:00Z"
+
+
+@pytest.mark.parametrize("status", [None, {"conditions": "none"}, {"suppressions": [{"idleSince": "soon"}]}])
+async def test_a_status_that_makes_no_sense_is_no_memory(status: Any) -> None:
+    reporter = PolicyReporter(Api(), lambda: START, lambda: silencing(0, 1))
+    reporter.follow({"metadata": {"generation": 4}, "status": status})
+
+    assert reporter.generation == 4
 
 
 class Api:

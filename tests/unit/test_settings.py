@@ -281,12 +281,14 @@ def test_an_expired_suppression_silences_nothing_and_is_named() -> None:
     assert found.next_expiry(NOW) is None
 
 
-def test_a_suppression_that_silences_nothing_is_named_while_it_is_active() -> None:
-    entries = [{"name": "a", "reason": "a"}, {"name": "b", "reason": "b"}]
-    found = settings({"suppressions": [*entries, {"name": "c", "reason": "c", "until": "2020-01-01T00:00:00Z"}]})
-    used = found.suppression_for(FLAPPING, Ref("Node", "", "a"), {}, NOW)
-    assert used is not None
-    assert found.unmatched({used.field}, NOW) == ("spec.suppressions[1]",)
+def test_a_suppression_is_in_force_until_it_ends_and_known_by_what_it_matches() -> None:
+    over = {"name": "a", "reason": "a", "until": "2020-01-01T00:00:00Z"}
+    lasting = {"check": "Node*", "kind": "Node", "name": "b-*", "labels": {"team": "lab", "a": "1"}, "reason": "b"}
+    first, second = settings({"suppressions": [over, lasting]}), settings({"suppressions": [lasting]})
+
+    assert [one.field for one in first.in_force(NOW)] == ["spec.suppressions[1]"]
+    (one,), (other,) = first.in_force(NOW), second.in_force(NOW)
+    assert one.pattern == other.pattern == "check=Node* kind=Node name=b-* label:a=1 label:team=lab"
 
 
 def test_the_policy_s_suppressions_replace_the_chart_s_even_by_none() -> None:

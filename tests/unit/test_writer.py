@@ -1,112 +1,25 @@
 """The writer, against an API server that is a dictionary: few writes, severe ones first, none to others' objects."""
 
 import asyncio
+import itertools
 import logging
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from kubedx.api.diagnosis import RESOURCE
 from kubedx.core.finding import Severity
 from kubedx.diagnosis.diagnosis import Diagnosis
 from kubedx.report import writer as module
 from kubedx.report.writer import Writer
+from tests.unit.api_in_memory import Cluster, RefusedError
 from tests.unit.toys import START, Story, finding, pod, toy
 
 SICK = toy("pod_sick")
 QUICK = 1000
 """Writes a second, so that a test does not wait."""
-
-
-class RefusedError(Exception):
-    """An answer of the API server other than 2xx."""
-
-    def __init__(self, status: int, retry_after: float | None = None) -> None:
-        super().__init__(f"refused with {status}")
-        self.status = status
-        self.retry_after = retry_after
-
-
-class Cluster:
-    """Objects by name, with versions and preconditions as the API server has them."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, dict[str, Any]] = {}
-        self.asked: list[tuple[str, str]] = []
-        self.at: list[float] = []
-        self.refuse: Callable[[str, str], None] = lambda *_: None
-        self._version = 0
-
-    async def request(
-        self, method: str, path: str, *, body: object = None, content_type: str = "application/json"
-    ) -> SimpleNamespace:
-        assert isinstance(body, dict | None)
-        name = path.removeprefix(f"{RESOURCE.path}").strip("/").removesuffix("/status")
-        self.asked.append((method, name or (body or {})["metadata"]["name"]))
-        self.at.append(asyncio.get_running_loop().time())
-        await asyncio.sleep(0)
-        self.refuse(method, name)
-        match method:
-            case "POST":
-                return self._created(body or {})
-            case "PATCH":
-                assert content_type == "application/merge-patch+json"
-                assert path.endswith("/status")
-                return self._patched(name, body or {})
-            case "DELETE":
-                return self._deleted(name, body or {})
-        return SimpleNamespace(body=self._found(name))
-
-    def put(self, name: str, **more: dict[str, Any]) -> dict[str, Any]:
-        self._version += 1
-        metadata = {"name": name, "uid": f"uid-{self._version}", "resourceVersion": str(self._version), "labels": {}}
-        found: dict[str, Any] = {"metadata": metadata | more.pop("metadata", {}), **more}
-        self.objects[name] = found
-        return found
-
-    def touch(self, name: str) -> dict[str, Any]:
-        """Somebody else writes the object: its version grows."""
-        self._version += 1
-        found = self.objects[name]
-        found["metadata"] = {**found["metadata"], "resourceVersion": str(self._version)}
-        return found
-
-    def states(self) -> dict[str, str]:
-        return {one["status"]["subject"]["name"]: one["status"]["state"] for one in self.objects.values()}
-
-    def writes(self, method: str) -> list[str]:
-        return [name for asked, name in self.asked if asked == method]
-
-    def _found(self, name: str) -> dict[str, Any]:
-        if name not in self.objects:
-            raise RefusedError(404)
-        return self.objects[name]
-
-    def _created(self, body: dict[str, Any]) -> SimpleNamespace:
-        name = body["metadata"]["name"]
-        if name in self.objects:
-            raise RefusedError(409)
-        assert "status" not in body
-        return SimpleNamespace(body=dict(self.put(name, metadata=body["metadata"])))
-
-    def _patched(self, name: str, body: dict[str, Any]) -> SimpleNamespace:
-        found = self._found(name)
-        if body["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]:
-            raise RefusedError(409)
-        merged = {**found.get("status", {}), **body["status"]}
-        found["status"] = {key: value for key, value in merged.items() if value is not None}
-        return SimpleNamespace(body=dict(self.touch(name)))
-
-    def _deleted(self, name: str, body: dict[str, Any]) -> SimpleNamespace:
-        found = self._found(name)
-        if body["preconditions"]["uid"] != found["metadata"]["uid"]:
-            raise RefusedError(409)
-        del self.objects[name]
-        return SimpleNamespace(body={})
 
 
 class Bench:
@@ -136,8 +49,12 @@ class Bench:
 
     async def writes(self, *, limit: int = 500, rate: int = QUICK) -> None:
         """Wish what the story tells, and wait until nothing is left to do."""
-        self.writer.want(self.told(), limit, rate)
+        self.wants(limit=limit, rate=rate)
         await self.rest()
+
+    def wants(self, *, limit: int = 500, rate: int = QUICK) -> None:
+        told = self.told()
+        self.writer.want(lambda: told, limit, rate)
 
     async def rest(self) -> None:
         quiet, before = 0, -1
@@ -349,10 +266,12 @@ async def test_the_least_severe_are_left_out_and_counted_when_there_are_too_many
 
 async def test_writes_keep_to_the_rate(bench: Bench) -> None:
     bench.finds(*(f"p{number}" for number in range(8)))
-    bench.writer.want(bench.told(), 500, 20)
-    await asyncio.sleep(0.25)
+    await bench.writes(rate=20)
 
-    assert 4 <= len(bench.cluster.objects) <= 6
+    pauses = [later - earlier for earlier, later in itertools.pairwise(bench.cluster.at)]
+    assert len(pauses) == 15, "eight objects and their statuses"
+    assert min(pauses) > 0.0499
+    assert min(pauses) < 0.1, "the rate is used as well, as soon as the machine lets it"
 
 
 async def test_one_object_that_cannot_be_written_stops_no_other(bench: Bench) -> None:
@@ -373,6 +292,21 @@ async def test_one_object_that_cannot_be_written_stops_no_other(bench: Bench) ->
     assert bench.writer.results["500"] >= 1
 
 
+async def test_nothing_is_kept_about_failures_with_what_is_gone(bench: Bench) -> None:
+    def refuse(*_: str) -> None:
+        raise RefusedError(500)
+
+    bench.cluster.refuse = refuse
+    names = [f"p{number}" for number in range(20)]
+    bench.finds(*names)
+    await bench.writes()
+    assert len(bench.writer._pauses) == len(bench.writer._not_before) == 20
+    bench.cures(*names)
+    await bench.writes()
+
+    assert (len(bench.writer._pauses), bench.writer._not_before) == (0, {})
+
+
 async def test_a_refusal_that_says_when_to_come_back_is_obeyed(bench: Bench) -> None:
     bench.finds("a")
 
@@ -381,7 +315,7 @@ async def test_a_refusal_that_says_when_to_come_back_is_obeyed(bench: Bench) -> 
         raise RefusedError(429, retry_after=0.2)
 
     bench.cluster.refuse = refuse
-    bench.writer.want(bench.told(), 500, QUICK)
+    bench.wants()
     await asyncio.sleep(0.5)
 
     first, second = bench.cluster.at[:2]
@@ -421,3 +355,27 @@ async def test_a_status_is_worked_out_once_however_often_it_is_wished(
         await bench.writes()
 
     assert len(made) == 2
+
+
+async def test_what_is_wished_is_asked_no_more_often_than_five_writes_take(
+    bench: Bench,
+) -> None:
+    asked: list[float] = []
+
+    def told() -> list[Diagnosis]:
+        asked.append(time.monotonic())
+        return []
+
+    begun = time.monotonic()
+    for _ in range(100):
+        bench.writer.want(told, 500, 50)
+        await asyncio.sleep(0.005)
+    seconds = time.monotonic() - begun
+
+    assert 2 <= len(asked) <= 2 + seconds / 0.1
+
+
+async def test_a_delete_of_what_somebody_else_deleted_meanwhile_is_no_failure(bench: Bench) -> None:
+    await bench.writer._delete("gone")
+
+    assert bench.cluster.asked == []

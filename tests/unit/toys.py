@@ -29,6 +29,13 @@ def toy(name: str, *, layer: int = 5, **declaration: Any) -> Check:
     return check(title="A toy", message="{name} is broken", layer=layer, steps=(step,), since="0.1.0", **asked)(run)
 
 
+def declared(function: Any, **declaration: Any) -> Check:
+    """Declare a function as a check."""
+    function.__doc__ = DOCUMENTATION
+    step = Step("See.", "kubectl get {kind} {name}")
+    return check(title="A toy", message="{name}", layer=5, steps=(step,), since="0.1.0", **declaration)(function)
+
+
 def pod(name: str, namespace: str = "x") -> Ref:
     return Ref("Pod", namespace, name)
 
@@ -50,8 +57,8 @@ def finding(  # noqa: PLR0913 -- keywords with defaults, each the name of what i
         check=says, member=subject, subject=subject, uid=f"uid-of-{subject.text}", labels=labels or {},
         group=group or subject, since=since, severity=severity, confidence=Confidence.CONFIRMED,
         evidence=(Evidence(f"{subject.text} {source}", "Failed", since),),
-        params={"kind": subject.kind, "namespace": subject.namespace, "name": subject.name},
-        keys=dict.fromkeys(("itself", "same_node", "same_owner", "cluster", "component"), found),
+        own_params={},
+        keys=dict.fromkeys(("itself", "same_node", "same_owner", "service_behind", "cluster", "component"), found),
     )  # fmt: skip
 
 
@@ -101,7 +108,7 @@ class Story:
         return self.ledger.feed(verdicts, self.outcomes, self.now)
 
     def diagnoses(self) -> list[Diagnosis]:
-        return self.ledger.diagnoses(self.now)
+        return list(self.ledger.diagnoses())
 
     def one(self) -> Diagnosis:
         (found,) = self.diagnoses()
