@@ -6,8 +6,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .venv-uv/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools test test-unit test-chart test-cluster test-kind lint generate demo demo-down scan-demo \
-	new-check image python go
+.PHONY: help setup tools test test-unit test-chart test-cluster test-kind test-versions lint generate demo demo-down scan-demo \
+	bench soak new-check image python go
 
 help: ## Show this list, and what this machine lacks
 	@echo "Usage: make TARGET"; echo
@@ -28,8 +28,8 @@ go:
 setup: .venv/.ready ## Make .venv with kubedx and everything its development needs
 
 .venv/.ready: pyproject.toml uv.lock $(filter .venv-uv/%,$(UV)) | python
-	@echo "Setting up .venv; takes about 20 seconds the first time"
-	@$(UV) sync --quiet --python "$$(command -v $(PYTHON))" --group dev
+	@echo "Setting up .venv; takes about half a minute the first time"
+	@$(UV) sync --quiet --compile-bytecode --python "$$(command -v $(PYTHON))" --group dev
 	@touch $@
 
 .venv-uv/bin/uv: | python
@@ -59,11 +59,22 @@ test-kind: setup | python go ## Run the same on kind, where a Docker engine answ
 	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm kind
 	KUBEDX_RUNTIME=kind $(RUN)/pytest -m cluster
 
+VERSIONS ?= 1.32.13 1.33.13 1.36.3
+test-versions: setup | python go ## Run them on older API servers too: an hour, and 20 minutes to build those once
+	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm kubernetes-1.32.13 kubernetes-1.33.13
+	@failed=; for version in $(VERSIONS); do \
+	echo "Kubernetes $$version"; KUBEDX_KUBERNETES=$$version $(RUN)/pytest -m cluster $(TESTS) || failed="$$failed $$version"; \
+	done; test -z "$$failed" || { echo "Failed on$$failed"; exit 1; }
+
 lint: setup ## Check style, types and layers
 	$(RUN)/ruff check
 	$(RUN)/ruff format --check
 	$(RUN)/mypy
 	$(RUN)/lint-imports
+
+soak: setup ## Run for half an hour amid random faults, then try the laws longer: make soak ARGS="--minutes 3"
+	$(RUN)/python -m tests.faults.soak $(ARGS)
+	$(RUN)/pytest --hypothesis-profile=long tests/unit/test_engine_law.py
 
 generate: setup ## Write what follows from the checks: CRDs, chart, docs, and with Go the manifests
 	$(RUN)/kubedx generate
@@ -78,6 +89,10 @@ demo-down: setup ## End the demo and remove its cluster
 
 scan-demo: setup ## Diagnose a dump, without a cluster
 	$(RUN)/kubedx scan --fail-on=never examples/dump
+
+bench: setup | python go ## Measure whole processes at the limits of Kubernetes (20 minutes): make bench ARGS="--quick"
+	@$(UV) sync --quiet --compile-bytecode --inexact --group dev --group bench
+	$(RUN)/python -m bench $(ARGS)
 
 new-check: setup ## Start a check: make new-check ID=PodStuckSomehow AREA=pods [KIND=Pod]
 	@test -n "$(ID)" -a -n "$(AREA)" || { echo "Usage: make new-check ID=PodStuckSomehow AREA=pods [KIND=Pod]"; exit 2; }

@@ -1,6 +1,6 @@
 """The Prometheus alerts: on root problems, once per incident, and on the operator's own blindness.
 
-Only the leader exports diagnoses, and `max without (pod, instance)` keeps an incident one alert when another replica
+Only who led last exports diagnoses, and `max without (pod, instance)` keeps an incident one alert when another replica
 takes over. `keep_firing_for` bridges the time in which nobody leads (75 s at most).
 """
 
@@ -110,8 +110,8 @@ BLINDNESS = (
         wait="3m",
         severity="critical",
         summary="kubedx runs, but no replica leads",
-        description="No replica has held the Lease for 3 minutes, so nothing is written and no diagnosis is exported; "
-        "a takeover needs 75 s at most. See who holds it: kubectl get lease -A | grep kubedx.",
+        description="No replica has held the Lease for 3 minutes, so nothing is written and diagnoses may be out of "
+        "date; a takeover needs 75 s at most. See who holds it: kubectl get lease -A | grep kubedx.",
     ),
     Alert(
         "KubedxInputsMissing",

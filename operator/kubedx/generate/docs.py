@@ -72,7 +72,8 @@ def metrics(families: Iterable[Metric]) -> str:
 def _metrics(families: Iterable[Metric]) -> Iterator[str]:
     yield "# Metrics\n"
     yield "`GET /metrics` of the operator, in the text format of Prometheus. Series about diagnoses and findings come"
-    yield "from the leader only. Namespaces beyond the first 1,000 are counted as `_other`.\n"
+    yield "from one replica: the one that leads, and goes on while it cannot renew its Lease, until it sees that"
+    yield "another one leads. Namespaces beyond the first 1,000 are counted as `_other`.\n"
     yield "| metric | type | labels | what it tells |\n|---|---|---|---|"
     for family in families:
         name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -338,7 +338,7 @@ def told(found: Page, form: str) -> str:
     return written if form == "markdown" else plain(written)
 
 
-_LINK = re.compile(r"\[([^\]]+)\]\([^)]*\.md\)")
+_LINK = re.compile(r"\[([^\[\]]+)\]\([^()]*\.md\)")
 
 
 def plain(text: str) -> str:
