@@ -71,7 +71,7 @@ class Story:
 
 
 def stories() -> list[Story]:
-    return [_load(path) for path in sorted(HERE.glob("*.yaml")) if path.name != "chains.yaml"]
+    return [_load(path) for path in sorted(HERE.glob("*.yaml")) if path.name not in {"chains.yaml", "untold.yaml"}]
 
 
 def _load(path: Path) -> Story:
