@@ -305,28 +305,39 @@ def _tell(kubeconfig: str | None, context: str | None, do: "Callable[[Api], Awai
 @click.option(
     "-o", "--output", type=click.Choice(["table", "json", "yaml", "name"]), default="table", show_default=True
 )
-def checks(*, output: str) -> None:
+@click.option("--unseen", is_flag=True, help="List the patterns that kubedx knows and cannot see.")
+def checks(*, output: str, unseen: bool) -> None:
     """List all checks."""
     from kubedx.checks import registry
     from kubedx.generate import explain as explaining
+    from kubedx.generate.unseen import UNSEEN
 
-    click.echo(explaining.listing(explaining.rows(registry()), output), nl=False)
+    known = registry()
+    found = explaining.unseen_rows(UNSEEN, known) if unseen else explaining.rows(known)
+    click.echo(explaining.listing(found, output), nl=False)
 
 
 @main.command()
 @click.argument("check", metavar="CHECK")
 @click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def explain(*, check: str, output: str) -> None:
-    """Tell what a check means, what to do, what it reads, and how to set it. CHECK is an id such as PVCPending."""
+    """Tell what a check means, what to do, what it reads, and how to set it. CHECK is an id such as PVCPending.
+
+    The patterns of kubedx checks --unseen are explained too: why no check sees them, and where to look.
+    """
     from kubedx.checks import registry
     from kubedx.generate import explain as explaining
+    from kubedx.generate import unseen
 
     known = registry()
-    if check not in known.by_id:
-        near = explaining.similar(check, known)
+    if check in known.by_id:
+        click.echo(explaining.told(explaining.page(known.by_id[check], known), output), nl=False)
+    elif check in unseen.BY_ID:
+        click.echo(explaining.told(explaining.unseen_page(unseen.BY_ID[check], known), output), nl=False)
+    else:
+        near = explaining.similar(check, (*known.by_id, *unseen.BY_ID))
         meant = f"Did you mean {' or '.join(near)}?" if near else "`kubedx checks` lists them."
         fail(Exit.USAGE, f"there is no check {check!r}. {meant}")
-    click.echo(explaining.told(explaining.page(known.by_id[check], known), output), nl=False)
 
 
 @main.command()

@@ -14,7 +14,7 @@ from kubedx.api import diagnosis
 from kubedx.checks import registry
 from kubedx.core.check import SECTIONS
 from kubedx.core.finding import Profile
-from kubedx.generate import alerts, docs
+from kubedx.generate import alerts, docs, unseen
 from kubedx.generate.tree import EXAMPLES
 from kubedx.report.metrics import Facts, FactsCollector
 from kubedx.settings import resolve
@@ -79,7 +79,7 @@ def test_every_check_has_a_page_with_all_sections() -> None:
 def test_the_index_leads_to_every_page() -> None:
     index = (ROOT / "docs/checks/index.md").read_text(encoding="utf-8")
 
-    assert set(re.findall(r"\]\((\w+)\.md\)", index)) == set(REGISTRY.by_id)
+    assert set(re.findall(r"\]\((\w+)\.md\)", index)) == {*REGISTRY.by_id, *unseen.BY_ID}
     assert all(f"* {profile.value}: " in index for profile in Profile)
 
 

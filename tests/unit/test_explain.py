@@ -145,7 +145,7 @@ def test_a_name_that_resembles_nothing_is_answered_with_the_list() -> None:
 def test_the_list_has_a_row_for_each_check() -> None:
     lines = kubedx("checks").stdout.splitlines()
 
-    assert lines[0].split() == ["CHECK", "SEVERITY", "PROFILE", "PROBLEM"]
+    assert lines[0].split() == ["CHECK", "SEVERITY", "PROFILE", "PROBLEM", "READS"]
     assert [line.split()[0] for line in lines[1:]] == list(REGISTRY.by_id)
 
 
@@ -155,7 +155,15 @@ def test_the_list_reads_the_same_in_every_form() -> None:
 
     assert names == list(REGISTRY.by_id) == [row["id"] for row in rows]
     assert yaml.safe_load(kubedx("checks", "-o", "yaml").stdout) == rows
-    assert rows[0].keys() == {"id", "severity", "profile", "area", "title"}
+    assert rows[0].keys() == {"id", "severity", "profile", "detectability", "area", "title", "reads", "explains"}
+
+
+def test_the_list_says_what_a_check_reads_and_explains() -> None:
+    row = next(one for one in json.loads(kubedx("checks", "-o", "json").stdout) if one["id"] == "MetricsServerMissing")
+
+    assert row["detectability"] == "watched objects"
+    assert row["reads"] == ["APIService", "HorizontalPodAutoscaler"]
+    assert row["explains"] == ["HPAFailedGetResourceMetric"]
 
 
 def test_the_list_starts_without_what_only_the_operator_needs() -> None:

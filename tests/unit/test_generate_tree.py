@@ -48,7 +48,8 @@ def test_everything_that_follows_from_the_checks_is_generated() -> None:
     assert found > {
         "charts/kubedx/files/alerts.yaml", "charts/kubedx/files/crds/clusterdiagnoses.yaml",
         "charts/kubedx/files/rules.yaml", "charts/kubedx/values.schema.json", "charts/kubedx/values.yaml",
-        "docs/alerts.md", "docs/checks/index.md", "docs/metrics.md", "docs/writing-checks.md", "README.md",
+        "docs/alerts.md", "docs/checks/index.md", "docs/checks/EtcdUnhealthy.md", "docs/coverage.md", "docs/metrics.md",
+        "docs/profiles.md", "docs/writing-checks.md", "README.md",
     }  # fmt: skip
 
 

@@ -1,16 +1,16 @@
 """The documentation that follows from the declarations: a page a check, their index, the metrics, and examples."""
 
+import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import Metric
 
 from kubedx.core.check import Check, Registry
 from kubedx.core.finding import Profile
-from kubedx.generate.banner import BANNER
-from kubedx.generate.explain import markdown, page
-
-COMMENT = f"<!-- {BANNER.removeprefix('# ').rstrip()} -->\n"
-"""The first line of every generated Markdown file."""
+from kubedx.generate.banner import COMMENT
+from kubedx.generate.explain import markdown, nearest, page, unseen_page
+from kubedx.generate.unseen import UNSEEN, Detectability, Unseen
 
 PROFILES = {
     Profile.PROBLEM: "broken now",
@@ -38,6 +38,11 @@ def check_page(check: Check, registry: Registry, example: Mapping[str, str]) -> 
     return f"{COMMENT}{markdown(page(check, registry))}\n## Example\n\n{said}"
 
 
+def unseen_markdown(pattern: Unseen, registry: Registry) -> str:
+    """Write the page of one pattern that no check looks for."""
+    return COMMENT + markdown(unseen_page(pattern, registry))
+
+
 def index(registry: Registry) -> str:
     """Write the list of all checks, by what the user looks at."""
     return COMMENT + "\n".join(_index(registry))
@@ -54,7 +59,49 @@ def _index(registry: Registry) -> Iterator[str]:
                 yield f"| [{one.id}]({one.id}.md) | {one.severity.text} | {one.profile.value} | {one.title} |"
     yield "\n## Profiles\n"
     yield from (f"* {profile.value}: {meaning}." for profile, meaning in PROFILES.items())
+    yield "\n[Which check is in which profile, and why](../profiles.md)."
+    yield "\n## Known, and not seen\n"
+    yield f"{len(UNSEEN)} more patterns are known that no check can look for, as what would tell stands in no object."
+    yield "Their pages say what comes nearest, and where to look. `kubedx checks --unseen` lists them, and"
+    yield "[coverage](../coverage.md) says where each topic of the notes has gone that kubedx began from.\n"
+    for why in (Detectability.PROBE, Detectability.OUTSIDE):
+        yield f"| {why.value} | problem | nearest checks |\n|---|---|---|"
+        for known in UNSEEN:
+            if known.detectability is why:
+                near = ", ".join(f"[{id_}]({id_}.md)" for id_ in nearest(known, registry))
+                yield f"| [{known.id}]({known.id}.md) | {known.title} | {near} |"
+        yield ""
+
+
+def profiles(registry: Registry) -> str:
+    """Write the page that says which check is in which profile, and why."""
+    return COMMENT + "\n".join(_profiles(registry))
+
+
+def _profiles(registry: Registry) -> Iterator[str]:
+    yield "# Profiles\n"
+    yield "A check is in one of three profiles. Problems and risks are on by default, advice is off:"
+    yield "`spec.profiles` of the policy names those that are looked for, `spec.checks` turns single checks on or off."
+    for profile, meaning in PROFILES.items():
+        found = [one for one in registry if one.profile is profile]
+        yield f"\n## {profile.value}: {meaning.partition(';')[0]}\n"
+        if found:
+            yield "| check | severity | why |\n|---|---|---|"
+        else:
+            yield "No check yet."
+        for one in found:
+            yield f"| [{one.id}](checks/{one.id}.md) | {one.severity.text} | {_sentence(one.documentation['Impact'])} |"
     yield ""
+
+
+_SENTENCE = re.compile(r"(.+?[.!?])(?=\s+[A-Z`*]|$)", re.DOTALL)
+
+
+def _sentence(text: str) -> str:
+    """Take the first sentence of a section, in one line and fit for a cell of a table."""
+    paragraph = text.partition("\n\n")[0]
+    found = _SENTENCE.match(paragraph)
+    return " ".join((found[1] if found else paragraph).split()).replace("|", "\\|")
 
 
 def metrics(families: Iterable[Metric]) -> str:
@@ -83,10 +130,18 @@ def _metrics(families: Iterable[Metric]) -> Iterator[str]:
 
 
 def summary(registry: Registry) -> str:
-    """Count the checks in a sentence, for the README."""
-    areas = {check.area for check in registry}
+    """Count the checks in a sentence, and name them by area, for the README."""
+    return "\n".join(_summary(registry))
+
+
+def _summary(registry: Registry) -> Iterator[str]:
+    areas = sorted({check.area for check in registry})
     relations = sum(len(causes) for causes in registry.causes.values())
-    return f"{len(registry)} checks in {len(areas)} areas, with {relations} relations between causes and symptoms."
+    yield f"{len(registry)} checks in {len(areas)} areas, with {relations} relations between causes and symptoms:\n"
+    for area in areas:
+        ids = ", ".join(check.id for check in registry if check.area == area)
+        yield textwrap.fill(f"* {area}: {ids}.", width=120, subsequent_indent="  ", break_on_hyphens=False)
+    yield f"\nNo object shows {len(UNSEEN)} more: `kubedx checks --unseen` says what comes nearest, and where to look."
 
 
 def examples(sources: Sequence[tuple[str, str, str, str]]) -> str:

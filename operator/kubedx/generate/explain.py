@@ -1,4 +1,4 @@
-"""What there is to know about one check, as data and as Markdown: for `kubedx explain` and for the page in docs/."""
+"""What there is to know about one check or unseen pattern, as data and as Markdown: for `kubedx explain` and docs/."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,8 +10,10 @@ import msgspec
 import yaml
 
 from kubedx.core.check import CLEAR_AFTER, LONGEST_HOLD, RAISE_AFTER, Check, Registry
+from kubedx.core.finding import Step
 from kubedx.core.join import Join
 from kubedx.core.message import placeholders
+from kubedx.generate.unseen import Detectability, Unseen
 from kubedx.kube.duration import show
 from kubedx.kube.meta import View
 
@@ -85,26 +87,74 @@ class Page(_Data, frozen=True):
     settings: tuple[Setting, ...]
 
 
+class UnseenPage(_Data, frozen=True):
+    """Everything there is to know about one pattern that no check looks for."""
+
+    id: str
+    title: str
+    detectability: str
+    meaning: str
+    why: str
+    nearest: tuple[str, ...]
+    signal: str
+    steps: tuple[Instruction, ...]
+    references: tuple[str, ...]
+
+
 class Row(_Data, frozen=True):
     """One check in the list of all."""
 
     id: str
     severity: str
     profile: str
+    detectability: str
     area: str
     title: str
+    reads: tuple[str, ...]
+    explains: tuple[str, ...]
 
 
-def rows(registry: Iterable[Check]) -> tuple[Row, ...]:
-    """List checks, a row each."""
-    return tuple(Row(one.id, one.severity.text, one.profile.value, one.area, one.title) for one in registry)
+class UnseenRow(_Data, frozen=True):
+    """One pattern that no check looks for, in the list of all."""
+
+    id: str
+    detectability: str
+    title: str
+    nearest: tuple[str, ...]
 
 
-def listing(found: Sequence[Row], form: str) -> str:
-    """Write the list of checks.
+def rows(registry: Registry) -> tuple[Row, ...]:
+    """List the checks, a row each."""
+    return tuple(
+        Row(
+            one.id,
+            one.severity.text,
+            one.profile.value,
+            Detectability.WATCHED.value,
+            one.area,
+            one.title,
+            tuple(view.resource.kind for view in registry.kinds(one)),
+            tuple(sorted(one.explains.keys() & registry.by_id.keys())),
+        )
+        for one in registry
+    )
+
+
+def unseen_rows(patterns: Iterable[Unseen], registry: Registry) -> tuple[UnseenRow, ...]:
+    """List the patterns that no check looks for, a row each."""
+    return tuple(UnseenRow(one.id, one.detectability.value, one.title, nearest(one, registry)) for one in patterns)
+
+
+def nearest(pattern: Unseen, registry: Registry) -> tuple[str, ...]:
+    """Name the checks that come nearest to a pattern that none looks for."""
+    return tuple(id_ for id_ in pattern.nearest if id_ in registry.by_id)
+
+
+def listing(found: Sequence[Row | UnseenRow], form: str) -> str:
+    """Write the list of checks, or of what no check looks for.
 
     Args:
-        found: The rows.
+        found: The rows, all of one sort.
         form: ``table``, ``json``, ``yaml`` or ``name``.
 
     Returns:
@@ -117,26 +167,37 @@ def listing(found: Sequence[Row], form: str) -> str:
             return _json(found)
         case "yaml":
             return yaml.safe_dump(msgspec.to_builtins(found), sort_keys=False)
-    lines = [("CHECK", "SEVERITY", "PROFILE", "PROBLEM"), *((r.id, r.severity, r.profile, r.title) for r in found)]
-    wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "".join("   ".join(map(str.ljust, line, wide)).rstrip() + "\n" for line in lines)
+    lines = [_cells(one) for one in found]
+    columns = CHECK_COLUMNS if any(isinstance(one, Row) for one in found) else UNSEEN_COLUMNS
+    wide = [max(map(len, column)) for column in zip(columns, *lines, strict=True)]
+    return "".join("   ".join(map(str.ljust, line, wide)).rstrip() + "\n" for line in (columns, *lines))
+
+
+CHECK_COLUMNS = ("CHECK", "SEVERITY", "PROFILE", "PROBLEM", "READS")
+UNSEEN_COLUMNS = ("PATTERN", "WHY UNSEEN", "PROBLEM", "NEAREST CHECKS")
+
+
+def _cells(one: Row | UnseenRow) -> tuple[str, ...]:
+    if isinstance(one, Row):
+        return (one.id, one.severity, one.profile, one.title, ",".join(one.reads))
+    return (one.id, one.detectability, one.title, ",".join(one.nearest))
 
 
 def _json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
 
 
-def similar(name: str, registry: Registry) -> tuple[str, ...]:
+def similar(name: str, ids: Iterable[str]) -> tuple[str, ...]:
     """Find the ids that somebody may have meant.
 
     Args:
         name: What was typed.
-        registry: All checks.
+        ids: All ids that there are.
 
     Returns:
         Up to three ids, the nearest first; upper and lower case make no difference.
     """
-    by_lower = {id_.lower(): id_ for id_ in registry.by_id}
+    by_lower = {id_.lower(): id_ for id_ in ids}
     near = get_close_matches(name.lower(), by_lower, n=3)
     parts = [lower for lower in by_lower if len(name) >= 3 and name.lower() in lower]  # noqa: PLR2004 -- less matches anything
     return tuple(by_lower[lower] for lower in dict.fromkeys([*near, *parts]))[:3]
@@ -167,7 +228,7 @@ def page(check: Check, registry: Registry) -> Page:
         group=check.group.description,
         message=_open(check.message),
         documentation=documentation,
-        steps=tuple(Instruction(_open(step.text), _open(step.command), step.danger) for step in check.steps),
+        steps=tuple(map(_instruction, check.steps)),
         explains=tuple(_relation(id_, join) for id_, join in sorted(check.explains.items()) if id_ in registry.by_id),
         explained_by=tuple(_relation(one.id, join) for one, join in registry.causes.get(check.id, ())),
         inputs=tuple(_input(view, check) for view in registry.kinds(check)),
@@ -175,6 +236,10 @@ def page(check: Check, registry: Registry) -> Page:
         needs_history=any(one.role == "history" for one in check.inputs),
         settings=tuple(_settings(check)),
     )
+
+
+def _instruction(step: Step) -> Instruction:
+    return Instruction(_open(step.text), _open(step.command), step.danger)
 
 
 def _open(template: str) -> str:
@@ -228,9 +293,9 @@ def _bounds(schema: Mapping[str, object]) -> str:
     return f"a {schema.get('type', 'value')}"
 
 
-def markdown(found: Page) -> str:
+def markdown(found: Page | UnseenPage) -> str:
     """Write a page as Markdown; links lead to the pages of other checks in the same folder."""
-    return "\n\n".join(_blocks(found)) + "\n"
+    return "\n\n".join(_blocks(found) if isinstance(found, Page) else _unseen_blocks(found)) + "\n"
 
 
 def _blocks(found: Page) -> Iterator[str]:
@@ -322,7 +387,46 @@ def _yaml(value: object) -> str:
     return f"```yaml\n{yaml.safe_dump(value, sort_keys=False, width=120)}```"
 
 
-def told(found: Page, form: str) -> str:
+def unseen_page(pattern: Unseen, registry: Registry) -> UnseenPage:
+    """Collect everything there is to know about one pattern that no check looks for.
+
+    Args:
+        pattern: The pattern.
+        registry: All checks, to name those that come nearest.
+
+    Returns:
+        The page's content.
+    """
+    return UnseenPage(
+        id=pattern.id,
+        title=pattern.title,
+        detectability=pattern.detectability.value,
+        meaning=pattern.meaning,
+        why=pattern.why,
+        nearest=nearest(pattern, registry),
+        signal=pattern.signal,
+        steps=tuple(Instruction(step.text, step.command, step.danger) for step in pattern.steps),
+        references=pattern.references,
+    )
+
+
+def _unseen_blocks(found: UnseenPage) -> Iterator[str]:
+    yield f"# {found.id}"
+    yield f"{found.title}. **No check looks for this: it {_IS_UNSEEN[found.detectability]}.**"
+    yield f"## Meaning\n\n{found.meaning}"
+    yield f"## Why kubedx does not see it\n\n{found.why}"
+    yield f"## Nearest signal\n\n{found.signal}"
+    if found.nearest:
+        yield "\n".join(f"- [{id_}]({id_}.md)" for id_ in found.nearest)
+    yield "## By hand\n\nFill in what stands in braces."
+    yield from map(_step, found.steps)
+    yield "## References\n\n" + "\n".join(f"- {reference}" for reference in found.references)
+
+
+_IS_UNSEEN = {Detectability.PROBE.value: "needs a probe", Detectability.OUTSIDE.value: "is not visible from the API"}
+
+
+def told(found: Page | UnseenPage, form: str) -> str:
     """Write a page in one of the forms of `kubedx explain`.
 
     Args:

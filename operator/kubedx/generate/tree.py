@@ -9,7 +9,8 @@ import yaml
 from prometheus_client import Metric
 
 from kubedx.core.check import Check, Registry
-from kubedx.generate import alerts, chart, crd, docs, rbac
+from kubedx.generate import alerts, chart, coverage, crd, docs, rbac
+from kubedx.generate.unseen import UNSEEN
 
 PAGES = "docs/checks"
 CASES = "tests/checks"
@@ -71,8 +72,11 @@ def outputs(registry: Registry, families: Iterable[Metric], root: Path) -> dict[
         "charts/kubedx/values.schema.json": chart.schema(registry),
         alerts.PAGE: alerts.page(),
         "docs/metrics.md": docs.metrics(families),
+        "docs/coverage.md": coverage.page(registry),
+        "docs/profiles.md": docs.profiles(registry),
         f"{PAGES}/index.md": docs.index(registry),
         **{f"{PAGES}/{one.id}.md": docs.check_page(one, registry, _case(one, root)[1]) for one in registry},
+        **{f"{PAGES}/{one.id}.md": docs.unseen_markdown(one, registry) for one in UNSEEN},
         "docs/writing-checks.md": _filled(root, "docs/writing-checks.md", "examples", _examples(registry, root)),
         "README.md": _filled(root, "README.md", "checks", docs.summary(registry)),
     }
