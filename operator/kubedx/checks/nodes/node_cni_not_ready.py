@@ -29,7 +29,11 @@ class NodeCNINotReadySettings(Settings, frozen=True, rename="camel"):
     layer=2,
     raise_after=minutes(1),
     when=Bit.NOT_READY,
-    explains={"NodeNotReady": join.same_node},
+    explains={
+        "NodeNotReady": join.same_node,
+        "PodSandboxCNIError": join.same_node,
+        "PodSandboxCreateFailed": join.same_node.where(cause="network"),
+    },
     steps=(
         Step(
             "Look for the pod of the network plugin on this node: is it there, and does it run?",

@@ -31,9 +31,13 @@ class NodeContainerRuntimeDownSettings(Settings, frozen=True, rename="camel"):
     layer=2,
     raise_after=minutes(1),
     explains={
+        "ContainerNameReserved": join.same_node,
+        "KubeletRestartLoop": join.same_node,
         "NodeCNINotReady": join.same_node,
         "NodeNotReady": join.same_node,
         "NodePLEGUnhealthy": join.same_node,
+        "PodSandboxCreateFailed": join.same_node.where(cause="runtime"),
+        "PodSandboxTimeout": join.same_node,
         "PodStuckTerminating": join.same_node,
     },
     steps=(

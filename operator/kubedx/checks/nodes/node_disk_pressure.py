@@ -18,11 +18,16 @@ from kubedx.kube.views import Node
     clear_after=minutes(1),
     when=Bit.PRESSURE,
     explains={
+        "DaemonSetUnavailable": join.same_node,
+        "ImageParentSnapshotMissing": join.same_node,
+        "KubeletSetupFailed": join.same_node,
         "NodeCNINotReady": join.same_node,
         "NodeContainerRuntimeDown": join.same_node,
         "NodeNotReady": join.same_node,
         "NodePLEGUnhealthy": join.same_node,
+        "NodePressureTaintManual": join.same_node.where(pressure="DiskPressure"),
         "PodEvictedNodePressure": join.same_node.where(pressure="disk"),
+        "PodSandboxCreateFailed": join.same_node.where(cause="disk full"),
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
     },
     steps=(

@@ -30,6 +30,7 @@ class NodeNotReadySettings(Settings, frozen=True, rename="camel"):
     raise_after=minutes(2),
     when=Bit.NOT_READY,
     explains={
+        "DaemonSetUnavailable": join.same_node,
         "PodEvictedByTaint": join.same_node,
         "PodNotReady": join.same_node,
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),

@@ -18,7 +18,9 @@ from kubedx.kube.views import Node
     clear_after=minutes(1),
     when=Bit.PRESSURE,
     explains={
+        "PodCgroupProcsWriteFailed": join.same_node,
         "PodEvictedNodePressure": join.same_node.where(pressure="pid"),
+        "PodSandboxCreateFailed": join.same_node.where(cause="process ids"),
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
     },
     steps=(

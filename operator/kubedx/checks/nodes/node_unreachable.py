@@ -19,6 +19,7 @@ KNOWN_TO_BE_DOWN = ("node.cloudprovider.kubernetes.io/shutdown", "node.kubernete
     raise_after=minutes(1),
     when=Bit.NOT_READY,
     explains={
+        "DaemonSetUnavailable": join.same_node,
         "PodEvictedByTaint": join.same_node,
         "PodNotReady": join.same_node,
         "PodStuckTerminating": join.same_node,
