@@ -144,6 +144,11 @@ def few_nodes(_: Cluster, nodes: Lookup[Node]) -> Answer:
         yield Finding(Ref("Cluster"))
 
 
+def no_nodes(_: Cluster, nodes: Lookup[Node]) -> Answer:
+    if not nodes.all():
+        yield Finding(Ref("Cluster"))
+
+
 # --- the world that they are about ------------------------------------------------------------------------------------
 
 
@@ -433,7 +438,7 @@ def a_kind_is_discovered_later(engine: Mutant) -> None:
 
 
 def the_cluster_is_asked_once_a_second(engine: Mutant) -> None:
-    world = World(engine, declared(few_nodes), interval=timedelta(seconds=1))
+    world = World(engine, declared(few_nodes), declared(no_nodes), interval=timedelta(seconds=1))
     world.settle()
     for number in range(3):
         world.put("Node", f"n{number}")
@@ -486,15 +491,15 @@ RULES = {
     real: {
         "Engine": {
             "changed", "refresh", "_mark_kept", "_mark_namespaces", "_reread", "_mark_rows", "_mark", "run", "_sweep",
-            "_ask", "_verdict", "_value", "_compute", "_renew_values", "_settle", "_keep", "_note", "_set_readings",
-            "_forget_reader", "_wake", "_ring_timers", "_failed",
+            "_ask", "_ask_one", "_has_to_rest", "_next", "_verdict", "_value", "_compute", "_renew_values", "_settle",
+            "_keep", "_note", "_set_readings", "_forget_reader", "_wake", "_ring_timers", "_failed",
         },
     },
 }  # fmt: skip
 """The methods by which what was read, and who has to look again, is noted."""
 
 NO_RULES = {
-    "Engine._ask: self.seconds[check.id] += time.perf_counter() - begun": "a figure for /metrics",
+    "Engine._ask_one: self.seconds[check.id] += time.perf_counter() - begun": "a figure for /metrics",
     "Engine._wake: self._timers = [": "an end to timers of wakes that were taken back: no story is that long",
     "Engine._wake: self._timer_count = len(self._timers)": "a part of that",
     "Engine._wake: heapq.heapify(self._timers)": "a part of that",
@@ -516,7 +521,7 @@ REPLACED = {
         asks, "[check for check in candidates if check in altered]", "[]",
     ),
     "who read a kind that turned is not asked again": (
-        real, "any(view in turned for view, _, _ in self._reads.get(pair, ()))", "False",
+        real, "any(view in turned for view, _, _ in self._reads.get((check, argument), ()))", "False",
     ),
     "shapes are looked at once and for all": (asks, "if shape.asks_of is not self._epoch:", "if not shape.asks_of:"),
     "an old wake-up is not taken back": (real, "self._wakes.pop(pair, None)\n", "pass\n"),

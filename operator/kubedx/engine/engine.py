@@ -9,7 +9,7 @@ import heapq
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
@@ -53,6 +53,8 @@ _KNOWN_AT_ONCE = 256
 LEFT_OUT = "left out"
 """Stands for an index in the note that a finding was left out because of its namespace."""
 
+_NO_TOKENS: frozenset[Token] = frozenset()
+_NO_INPUTS: dict[str, object] = {}
 _NOTHING: dict[str, dict[Hashable, set[Reader]]] = {}
 
 
@@ -94,14 +96,14 @@ class Engine:
         self._value_reads: dict[Derived[Any], frozenset[Token]] = {}
         self._stale_values: dict[Derived[Any], None] = {}
         self._readable: set[type[View]] = set()
-        self._dirty: dict[Pair, None] = {}
+        self._dirty: dict[Argument, dict[Check, None]] = {}
         self._sweeps: deque[Iterator[None]] = deque()
         self._reads: dict[Pair, frozenset[Token]] = {}
         self._readers: dict[type[View], dict[str, dict[Hashable, set[Reader]]]] = {}
         self._wakes: dict[Pair, datetime] = {}
         self._timers: list[tuple[datetime, int, Pair]] = []
         self._timer_count = 0
-        self._last_run: dict[Pair, datetime] = {}
+        self._last_run: dict[Check, datetime] = {}
         self._changed: dict[Pair, None] = {}
         self._parts: Known[Any, Any] = Known(_MOST_PARTS)
         self._shared_readings: Known[frozenset[Token], frozenset[Token]] = Known(_MOST_READINGS)
@@ -120,11 +122,8 @@ class Engine:
         """
         argument = (change.view, change.key)
         if change.new is not None:
-            for check in self._asks.of(change.new.shape):
-                if check in self._enabled:
-                    self._mark((check, argument))
-        for check in self._kept.get(argument, ()):
-            self._mark((check, argument))
+            self._mark(argument, self._asks.of(change.new.shape))
+        self._mark(argument, self._kept.get(argument, ()))
         for index, readers in self._readers.get(change.view, _NOTHING).items():
             for place in places(index, change):
                 for reader in readers.get(place, ()):
@@ -147,9 +146,7 @@ class Engine:
         for view in self.store.tables:
             if wanted := (again & enabled).intersection(self._asks.about(view)):
                 self._sweeps.append(self._mark_rows(view, list(self.store.tables[view].rows), wanted))
-        for check in again:
-            if check.about_cluster:
-                self._mark((check, None))
+        self._mark(None, [check for check in again if check.about_cluster])
         if again or turned:
             self._mark_kept(again, turned)
         if turned:
@@ -161,16 +158,15 @@ class Engine:
         """Mark of what something is kept: what is to be asked again, and what read, or missed, a kind that turned."""
         for argument, kept in self._kept.items():
             for check in kept:
-                pair = (check, argument)
-                if check in again or any(view in turned for view, _, _ in self._reads.get(pair, ())):
-                    self._mark(pair)
+                if check in again or any(view in turned for view, _, _ in self._reads.get((check, argument), ())):
+                    self._mark(argument, (check,))
 
     def _mark_namespaces(self, before: Settings) -> None:
         """Mark who found something in a namespace that is looked at now and was not, or the other way round."""
         is_other = cache(lambda namespace: before.looks_at(namespace) != self._settings.looks_at(namespace))
-        for pair, verdict in self.verdicts.items():
+        for (check, argument), verdict in self.verdicts.items():
             if any(is_other(finding.subject.namespace) for finding in verdict.findings):
-                self._mark(pair)
+                self._mark(argument, (check,))
         for namespace, readers in self._readers.get(View, {}).get(LEFT_OUT, {}).items():
             if is_other(namespace):
                 for reader in readers:
@@ -180,7 +176,8 @@ class Engine:
         if isinstance(reader, Derived):
             self._stale_values[reader] = None
         else:
-            self._mark(reader)
+            check, argument = reader
+            self._mark(argument, (check,))
 
     def _mark_rows(self, view: type[View], keys: list[Key], checks: Collection[Check]) -> Iterator[None]:
         """Mark what checks have to look at, row by row; what changes in the meantime is marked by `changed`.
@@ -195,19 +192,25 @@ class Engine:
             if row is None:
                 continue
             looked_at += 1 if asks.knows(row.shape) else _KNOWN_AT_ONCE
-            for check in asks.of(row.shape):
-                if check in checks:
-                    self._mark((check, (view, key)))
+            self._mark((view, key), [check for check in asks.of(row.shape) if check in checks])
             if looked_at >= _KNOWN_AT_ONCE:
                 looked_at = 0
                 yield
 
-    def _mark(self, pair: Pair) -> None:
-        last = self._last_run.get(pair)
-        if last is not None and self._now < last + self._cluster_interval:
-            self._wake(pair, last + self._cluster_interval)
-        else:
-            self._dirty[pair] = None
+    def _mark(self, argument: Argument, checks: Collection[Check]) -> None:
+        """Have checks asked about an object or, as soon as they may be, about the cluster."""
+        if argument is None:
+            checks = [check for check in checks if not self._has_to_rest(check)]
+        if checks:
+            self._dirty.setdefault(argument, {}).update(dict.fromkeys(checks))
+
+    def _has_to_rest(self, check: Check) -> bool:
+        """Whether a check about the cluster was asked a moment ago; it is woken when it may be asked again."""
+        last = self._last_run.get(check)
+        if last is None or self._now >= last + self._cluster_interval:
+            return False
+        self._wake((check, None), last + self._cluster_interval)
+        return True
 
     # --- asking ---
 
@@ -227,14 +230,22 @@ class Engine:
         until = None if patience is None else time.perf_counter() + patience
         while self._dirty or self._sweeps:
             if self._dirty:
-                # The latest first: to take the first one of a dict again and again would skip what was taken before.
-                pair, _ = self._dirty.popitem()
-                self._ask(pair)
+                self._ask(*self._next())
             else:
                 self._sweep()
             if until is not None and time.perf_counter() >= until:
                 break
         return not self._dirty and not self._sweeps
+
+    def _next(self) -> tuple[Argument, Collection[Check]]:
+        """Take what is to be asked next: all about one object, but one question at a time about the cluster."""
+        # The latest first: to take the first one of a dict again and again would skip what was taken before.
+        argument, checks = self._dirty.popitem()
+        if argument is not None or len(checks) == 1:
+            return argument, checks
+        check, _ = checks.popitem()
+        self._dirty[argument] = checks
+        return argument, (check,)
 
     def _sweep(self) -> None:
         """Go on with a sweep over all objects of a kind: over many whose shapes are known, or one that is not."""
@@ -284,41 +295,52 @@ class Engine:
             self._undecided = sorted(found, key=lambda one: (one[0].id, one[1]))
         return self._undecided
 
-    def _ask(self, pair: Pair) -> None:
-        check, argument = pair
-        subject = self._subject(argument) if check in self._enabled else None
-        if subject is None or not self._has_to_look(check, argument):
-            self._forget_error(pair)
-            self._settle(pair, SILENT, None)
-            return
-        if self._asks.missing[check]:
-            return  # Skipped: what was said before stands until the inputs are back.
+    def _ask(self, argument: Argument, checks: Iterable[Check]) -> None:
+        """Ask checks about one thing: an object is put together once for all that have to look at it."""
+        looking = self._who_looks(argument)
+        kept = self._kept.get(argument, ())
+        subject: View | Cluster | None = None
+        for check in checks:
+            if check not in looking or check not in self._enabled:
+                if check in kept:
+                    self._forget_error((check, argument))
+                    self._settle((check, argument), SILENT, None)
+            elif not self._asks.missing[check]:  # Skipped: what was said before stands until the inputs are back.
+                subject = subject or self._subject(argument)
+                self._ask_one(check, argument, subject, is_kept=check in kept)
+
+    def _who_looks(self, argument: Argument) -> Collection[Check]:
+        """The checks that have something to look for in an object, all of them in the cluster."""
+        if argument is None:
+            return self._enabled
+        view, key = argument
+        row = self.store.table(view).rows.get(key)
+        return () if row is None else self._asks.of(row.shape)
+
+    def _ask_one(self, check: Check, argument: Argument, subject: View | Cluster, *, is_kept: bool) -> None:
         notes = self._desk.begin(self._now)
         if argument is None:
-            self._last_run[pair] = self._now
+            self._last_run[check] = self._now
         self.evaluations[check.id] += 1
         begun = time.perf_counter()
         try:
             verdict = self._verdict(check, subject)
         except Exception as error:  # noqa: BLE001 -- the one place where a broken check is kept from the others
-            self._failed(pair, error)
-            self._note(pair, notes)
+            self._failed((check, argument), error)
+            self._note((check, argument), notes)
             return
         finally:
             self.seconds[check.id] += time.perf_counter() - begun
+        if verdict is SILENT and not is_kept and notes.is_blank:
+            return  # As most answers are: there was nothing to remember, and there is nothing.
+        pair = (check, argument)
         self._forget_error(pair)
         if notes.watched_too_short and not verdict.findings and isinstance(subject, View):
             verdict = Verdict(unknowns=((ref(subject), "It has not been watched for long enough yet."),))
         self._settle(pair, verdict, notes)
 
-    def _has_to_look(self, check: Check, argument: Argument) -> bool:
-        if argument is None:
-            return True
-        view, key = argument
-        return check in self._asks.of(self.store.table(view).rows[key].shape)
-
     def _verdict(self, check: Check, subject: View | Cluster) -> Verdict:
-        inputs = {one.name: self._input(check, one) for one in check.inputs}
+        inputs = {one.name: self._input(check, one) for one in check.inputs} if check.inputs else _NO_INPUTS
         findings: list[RawFinding] = []
         unknowns: list[tuple[Ref, str]] = []
         for answer in check.run(subject, **inputs):
@@ -329,7 +351,7 @@ class Engine:
                 findings.append(self._raw(check, subject, answer))
             else:
                 self._desk.notes.tokens.add((View, LEFT_OUT, answer.ref.namespace))
-        return Verdict(tuple(findings), tuple(unknowns))
+        return Verdict(tuple(findings), tuple(unknowns)) if findings or unknowns else SILENT
 
     def _raw(self, check: Check, asked: View | Cluster, finding: Finding) -> RawFinding:
         subject = finding.subject if isinstance(finding.subject, View) else None
@@ -439,7 +461,7 @@ class Engine:
                 del self._kept[argument]
 
     def _note(self, pair: Pair, notes: Notes | None) -> None:
-        self._set_readings(pair, self._reads, frozenset(notes.tokens) if notes else frozenset())
+        self._set_readings(pair, self._reads, frozenset(notes.tokens) if notes else _NO_TOKENS)
         wake = notes.wake if notes else None
         if wake is None:
             self._wakes.pop(pair, None)
@@ -447,8 +469,10 @@ class Engine:
             self._wake(pair, wake)
 
     def _set_readings(self, reader: R, readings: dict[R, frozenset[Token]], tokens: frozenset[Token]) -> None:
+        before = readings.get(reader, _NO_TOKENS)
+        if tokens == before:
+            return
         tokens = self._shared_readings.shared(tokens)
-        before = readings.pop(reader, frozenset())
         for token in before - tokens:
             self._forget_reader(token, reader)
         for view, index, key in tokens - before:
@@ -457,6 +481,8 @@ class Engine:
             self._readers.setdefault(view, {}).setdefault(index, {}).setdefault(key, set()).add(reader)
         if tokens:
             readings[reader] = tokens
+        else:
+            del readings[reader]
 
     def _forget_reader(self, token: Token, reader: Reader) -> None:
         view, index, key = token
@@ -485,8 +511,9 @@ class Engine:
     def _ring_timers(self) -> None:
         while (at := self.next_wake()) is not None and at <= self._now:
             _, _, pair = heapq.heappop(self._timers)
+            check, argument = pair
             del self._wakes[pair]
-            self._dirty[pair] = None
+            self._dirty.setdefault(argument, {})[check] = None
 
     def _forget_error(self, pair: Pair) -> None:
         if self._errors.pop(pair, None) is not None:
@@ -501,11 +528,12 @@ class Engine:
         self._outcomes = None
         self._keep(pair)
 
-    def _subject(self, argument: Argument) -> View | Cluster | None:
+    def _subject(self, argument: Argument) -> View | Cluster:
         if argument is None:
             return CLUSTER
         view, key = argument
-        return self.store.table(view).get(key)
+        table = self.store.table(view)
+        return table.whole(table.rows[key])
 
 
 def _token(derived: Derived[Any]) -> Token:

@@ -38,6 +38,11 @@ class Notes:
     wake: datetime | None = None
     watched_too_short: bool = False
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was noted."""
+        return not self.tokens and self.wake is None and not self.watched_too_short
+
     def wake_at(self, at: datetime) -> None:
         """Note that the answer may change at a time."""
         if self.wake is None or at < self.wake:
@@ -63,8 +68,10 @@ class Desk:
 
     def begin(self, now: datetime) -> Notes:
         """Begin to answer another question; returns the notes of what is read for it."""
-        self.memo.clear()
-        self.notes = Notes(now)
+        if self.memo:
+            self.memo.clear()
+        if not self.notes.is_blank or self.notes.now != now:  # Most questions are answered without reading anything.
+            self.notes = Notes(now)
         return self.notes
 
     def lookup(self, view: type[V]) -> "StoreLookup[V] | None":

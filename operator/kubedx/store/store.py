@@ -47,7 +47,7 @@ class State(Enum):
     @property
     def readable(self) -> bool:
         """Whether what the table says is so; an absent kind has no objects."""
-        return self in {State.SYNCED, State.ABSENT}
+        return self is State.SYNCED or self is State.ABSENT  # Asked for each lookup, and hashing a member is slow.
 
 
 class Change(msgspec.Struct, frozen=True, gc=False, eq=False):
@@ -150,7 +150,7 @@ class Table(Generic[V]):
     def get(self, key: Key) -> V | None:
         """The object of that key."""
         row = self.rows.get(key)
-        return None if row is None else self._view(row)
+        return None if row is None else self.whole(row)
 
     def find(
         self, index: str, key: Hashable, labelled: Callable[[Mapping[str, str]], bool] | None = None
@@ -176,10 +176,10 @@ class Table(Generic[V]):
         rows = [self.rows[one] for one in found]
         if labelled is not None:
             rows = [row for row in rows if labelled(row.shape.form.metadata.labels)]
-        return tuple([self._view(row) for row in rows])
+        return tuple([self.whole(row) for row in rows])
 
-    def _view(self, row: Row) -> V:
-        """The whole of a row. The latest ones are kept: what one check looked at, another will."""
+    def whole(self, row: Row) -> V:
+        """The whole of one of its rows. The latest ones are kept: what one check looked at, another will."""
         known = self._views.get(row.key)
         if known is not None and known[0] is row:
             return known[1]
