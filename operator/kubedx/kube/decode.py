@@ -12,9 +12,11 @@ from msgspec.structs import force_setattr
 
 from kubedx.kube.known import Known
 from kubedx.kube.meta import View
+from kubedx.kube.quantity import GIB
 from kubedx.kube.slots import (
     MANY,
     Few,
+    ImageSizes,
     Labels,
     MessageSlot,
     NameSlot,
@@ -174,6 +176,7 @@ class _Aside:
             NameSlot: self._put_name, UidSlot: self._put_uid, VersionSlot: self._put_version,
             TextSlot: self._put_text, NodeSlot: self._put_node, MessageSlot: self._put_message,
             Labels: self._put_labels, Quantities: _quantities, Few: _few,
+            ImageSizes: _image_sizes,
         }  # fmt: skip
 
     def clear(self) -> None:
@@ -272,6 +275,13 @@ def _few(value: object) -> object:
     if not isinstance(value, int):
         raise ValueError(f"Expected `int`, got `{type(value).__name__}`")  # noqa: TRY004 -- what msgspec reports
     return _COUNTS[max(0, min(value, MANY))]
+
+
+def _image_sizes(value: object) -> object:
+    if not isinstance(value, list):
+        raise ValueError(f"Expected `array`, got `{type(value).__name__}`")  # noqa: TRY004 -- what msgspec reports
+    sizes = [one.get("sizeBytes") for one in value if isinstance(one, dict)]
+    return ImageSizes(sum(size for size in sizes if isinstance(size, int) and size > 0) // GIB)
 
 
 def _quantities(value: object) -> Pairs:

@@ -175,6 +175,7 @@ if TYPE_CHECKING:
     Labels = Mapping[str, str]
     Quantities = Mapping[str, str | int | float]
     Few: TypeAlias = int
+    ImageSizes: TypeAlias = int
 else:
     # What a field is declared as is what the decoder meets; what a check sees in it stands above.
     Name, Uid, Version, Single, NodeName = NameSlot, UidSlot, VersionSlot, TextSlot, NodeSlot
@@ -192,6 +193,11 @@ else:
 
     class Few(int):
         """A number that is counted up to `MANY`, as nobody asks for more."""
+
+        __slots__ = ()
+
+    class ImageSizes(int):
+        """What the images of a node add up to, in whole gibibytes, so that it seldom changes."""
 
         __slots__ = ()
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from kubedx.kube.meta import EMPTY, NO_PAIRS, Condition, Resource, Struct, View, find
 from kubedx.kube.selectors import Requirement
-from kubedx.kube.slots import Few, Labels, Message, NodeName, Quantities, Single, Time
+from kubedx.kube.slots import Few, ImageSizes, Labels, Message, NodeName, Quantities, Single, Time
 from kubedx.kube.text import Text
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
@@ -33,10 +33,23 @@ class NodeSpec(Struct, frozen=True):
     taints: tuple[Taint, ...] = ()
 
 
+class NodeInfo(Struct, frozen=True):
+    """The versions of what runs on a node."""
+
+    kernel_version: Text = EMPTY
+
+
 class NodeStatus(Struct, frozen=True):
-    """The part of a Node's status that checks read. Heartbeats are left out: they change nothing that is said."""
+    """The part of a Node's status that checks read. Heartbeats are left out: they change nothing that is said.
+
+    Of its images, of which the kubelet names the fifty largest, only the size of all is kept, in gibibytes.
+    """
 
     conditions: tuple[Condition, ...] = ()
+    capacity: Quantities = NO_PAIRS
+    allocatable: Quantities = NO_PAIRS
+    node_info: NodeInfo = NodeInfo()
+    images: ImageSizes = 0
 
 
 class Node(View, frozen=True):

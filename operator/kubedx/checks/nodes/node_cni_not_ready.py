@@ -30,6 +30,8 @@ class NodeCNINotReadySettings(Settings, frozen=True, rename="camel"):
     raise_after=minutes(1),
     when=Bit.NOT_READY,
     explains={
+        "ClusterDNSAPIServerTimeout": join.same_node,
+        "ClusterDNSDown": join.same_node,
         "NodeNotReady": join.same_node,
         "PodSandboxCNIError": join.same_node,
         "PodSandboxCreateFailed": join.same_node.where(cause="network"),

@@ -45,7 +45,10 @@ def cordoned_of_all(read: Reader) -> tuple[int, int]:
     layer=1,
     clear_after=minutes(0),
     when=Bit.CORDONED,
-    explains={"PodUnschedulable": join.same_node.where(binding="unschedulable node")},
+    explains={
+        "PodUnschedulable": join.same_node.where(binding="unschedulable node"),
+        "PodVolumeNodeAffinityConflict": join.same_node,
+    },
     steps=(
         Step("See who or what works on the node, and what still runs there.", "kubectl describe node {name}"),
         Step("When the work is done, let pods come again.", "kubectl uncordon {name}"),

@@ -18,7 +18,9 @@ from kubedx.kube.views import Node
     clear_after=minutes(1),
     when=Bit.PRESSURE,
     explains={
+        "NodeEvictionThresholdMet": join.same_node.where(pressure="memory"),
         "PodEvictedNodePressure": join.same_node.where(pressure="memory"),
+        "PodRejectedNodePressure": join.same_node,
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
     },
     steps=(

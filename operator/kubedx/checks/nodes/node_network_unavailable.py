@@ -30,6 +30,7 @@ class NodeNetworkUnavailableSettings(Settings, frozen=True, rename="camel"):
     layer=2,
     when=Bit.PRESSURE,
     explains={
+        "CrossNodeNetworkBroken": join.same_node,
         "NodeNotReady": join.same_node,
         "NodeReadyFlapping": join.same_node,
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),

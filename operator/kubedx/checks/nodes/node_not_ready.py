@@ -30,11 +30,14 @@ class NodeNotReadySettings(Settings, frozen=True, rename="camel"):
     raise_after=minutes(2),
     when=Bit.NOT_READY,
     explains={
+        "ClusterDNSDown": join.same_node,
         "DaemonSetUnavailable": join.same_node,
         "PodEvictedByTaint": join.same_node,
+        "PodNodeLost": join.same_node,
         "PodNotReady": join.same_node,
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
         "ServiceNoReadyEndpoints": join.same_node,
+        "StatefulSetPodOnLostNode": join.same_node,
     },
     steps=(
         Step("Read the message of the Ready condition.", "kubectl describe node {name}"),

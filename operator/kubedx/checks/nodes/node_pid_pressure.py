@@ -18,10 +18,13 @@ from kubedx.kube.views import Node
     clear_after=minutes(1),
     when=Bit.PRESSURE,
     explains={
+        "NodeEvictionThresholdMet": join.same_node.where(pressure="pid"),
         "PodCgroupProcsWriteFailed": join.same_node,
         "PodEvictedNodePressure": join.same_node.where(pressure="pid"),
+        "PodRejectedNodePressure": join.same_node,
         "PodSandboxCreateFailed": join.same_node.where(cause="process ids"),
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
+        "ProbeFailuresNodeWide": join.same_node,
     },
     steps=(
         Step("Read what the kubelet says and which pods it evicted.", "kubectl describe node {name}"),

@@ -29,6 +29,7 @@ class NodePLEGUnhealthySettings(Settings, frozen=True, rename="camel"):
     layer=2,
     when=Bit.NOT_READY,
     explains={
+        "NodeContainerGCFailed": join.same_node,
         "NodeNotReady": join.same_node,
         "NodeReadyFlapping": join.same_node,
         "PodStuckTerminating": join.same_node,

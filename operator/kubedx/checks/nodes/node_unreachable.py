@@ -21,10 +21,15 @@ KNOWN_TO_BE_DOWN = ("node.cloudprovider.kubernetes.io/shutdown", "node.kubernete
     explains={
         "DaemonSetUnavailable": join.same_node,
         "PodEvictedByTaint": join.same_node,
+        "PodNodeLost": join.same_node,
         "PodNotReady": join.same_node,
         "PodStuckTerminating": join.same_node,
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
+        "PodVolumeNodeAffinityConflict": join.same_node,
         "ServiceNoReadyEndpoints": join.same_node,
+        "StatefulSetPodOnLostNode": join.same_node,
+        "VolumeAttachmentStuck": join.same_node,
+        "VolumeMultiAttach": join.same_node,
     },
     steps=(
         Step("See since when the node is silent, and which pods it has.", "kubectl describe node {name}"),

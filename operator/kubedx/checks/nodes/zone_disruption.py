@@ -46,7 +46,11 @@ Down = tuple[datetime, Node, Condition]
     severity=Severity.CRITICAL,
     layer=0,
     raise_after=minutes(1),
-    explains={"NodeUnreachable": join.same_node, "PodEvictedByTaint": join.same_node},
+    explains={
+        "NodeUnreachable": join.same_node,
+        "PodEvictedByTaint": join.same_node,
+        "PodNodeLost": join.same_node,
+    },
     steps=(
         Step("See which nodes are down.", "kubectl get nodes -L topology.kubernetes.io/zone -o wide"),
         Step("Look at your cloud's status page, and at network and firewalls between the zone and the control plane."),
