@@ -23,6 +23,8 @@ RELATIONS = [(cause, symptom, how) for symptom, causes in REGISTRY.causes.items(
 UPWARDS = {
     # Whichever was deleted first, the pod holds the claim; a pod that is merely slow to go holds nothing up.
     ("PodStuckTerminating", "PVCStuckTerminating"),
+    # The pod that does not go had the volume before another one wanted it.
+    ("PodStuckTerminating", "VolumeMultiAttach"),
     # Without an endpoint no webhook answers, whichever was noticed first.
     ("ServiceNoReadyEndpoints", "AdmissionWebhookUnreachable"),
 }

@@ -6,8 +6,10 @@ Paths, field names and defaults: `staging/src/k8s.io/api` of Kubernetes 1.30 to 
 from collections.abc import Mapping
 from typing import ClassVar
 
+import msgspec
+
 from kubedx.kube.meta import EMPTY, NO_PAIRS, Condition, Resource, Struct, View, find
-from kubedx.kube.selectors import Requirement
+from kubedx.kube.selectors import LabelSelector, Requirement
 from kubedx.kube.slots import Few, ImageSizes, Labels, Message, NodeName, Quantities, Single, Time
 from kubedx.kube.text import Text
 
@@ -105,12 +107,19 @@ class EphemeralSource(Struct, frozen=True):
     """A generic ephemeral volume; its claim is called ``<pod>-<volume>``."""
 
 
+class FlexSource(Struct, frozen=True):
+    """A volume of a FlexVolume driver."""
+
+    driver: str = ""
+
+
 class Volume(Struct, frozen=True):
-    """A pod's volume, as far as it refers to a claim."""
+    """A pod's volume, as far as it refers to a claim or to a FlexVolume driver."""
 
     name: str = ""
     persistent_volume_claim: ClaimSource | None = None
     ephemeral: EphemeralSource | None = None
+    flex_volume: FlexSource | None = None
 
 
 class Limits(Struct, frozen=True):
@@ -125,11 +134,20 @@ class Resources(Struct, frozen=True):
     limits: Limits = Limits()
 
 
+class ContainerPort(Struct, frozen=True):
+    """A container's port, as far as it takes one of the node; the API server fills it in for the host network."""
+
+    host_port: int = 0
+    host_ip: str = msgspec.field(default="", name="hostIP")
+    protocol: str = "TCP"
+
+
 class Container(Struct, frozen=True):
     """The part of a container that checks read."""
 
     name: str = ""
     resources: Resources = Resources()
+    ports: tuple[ContainerPort, ...] = ()
 
 
 class NodeSelectorTerm(Struct, frozen=True):
@@ -175,6 +193,7 @@ class PodSpec(Struct, frozen=True):
     tolerations: tuple[Toleration, ...] = ()
     node_selector: Labels = NO_PAIRS
     affinity: Affinity | None = None
+    scheduler_name: str = "default-scheduler"
 
     def wants(self, node: str, labels: Mapping[str, str]) -> bool:
         """Whether node selector and required node affinity allow the node.
@@ -330,11 +349,21 @@ class Namespace(View, frozen=True):
     status: NamespaceStatus = NamespaceStatus()
 
 
+class ClaimResources(Struct, frozen=True):
+    """How much storage a claim asks for, as quantities in text form."""
+
+    requests: Quantities = NO_PAIRS
+
+
 class ClaimSpec(Struct, frozen=True):
     """The part of a claim's spec that checks read. A class name of "" means: no class, a null one: the default."""
 
     storage_class_name: str | None = None
     volume_name: Single = ""
+    access_modes: tuple[str, ...] = ()
+    volume_mode: str = "Filesystem"
+    resources: ClaimResources = ClaimResources()
+    selector: LabelSelector | None = None
 
 
 class ClaimStatus(Struct, frozen=True):
@@ -352,10 +381,35 @@ class PersistentVolumeClaim(View, frozen=True):
     status: ClaimStatus = ClaimStatus()
 
 
+class VolumeNodeAffinity(Struct, frozen=True):
+    """From which nodes a volume can be used."""
+
+    required: NodeSelector | None = None
+
+
+class ClaimReference(Struct, frozen=True):
+    """The claim that a volume belongs to or is kept for."""
+
+    namespace: str = ""
+    name: Single = ""
+
+
 class VolumeSpec(Struct, frozen=True):
     """The part of a volume's spec that checks read."""
 
     storage_class_name: str = ""
+    access_modes: tuple[str, ...] = ()
+    volume_mode: str = "Filesystem"
+    capacity: Quantities = NO_PAIRS
+    claim_ref: ClaimReference | None = None
+    node_affinity: VolumeNodeAffinity | None = None
+    flex_volume: FlexSource | None = None
+
+
+class VolumeStatus(Struct, frozen=True):
+    """A volume's phase."""
+
+    phase: str = ""
 
 
 class PersistentVolume(View, frozen=True):
@@ -364,6 +418,7 @@ class PersistentVolume(View, frozen=True):
     resource: ClassVar[Resource] = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 
     spec: VolumeSpec = VolumeSpec()
+    status: VolumeStatus = VolumeStatus()
 
 
 class ServicePort(Struct, frozen=True):
@@ -473,10 +528,32 @@ class Workload(View, frozen=True):
         return find(self.status.conditions, kind)
 
 
+class RollingUpdate(Struct, frozen=True):
+    """How many pods a rollout may lack and have too many, as numbers or percentages; null for a quarter."""
+
+    max_unavailable: int | str | None = None
+    max_surge: int | str | None = None
+
+
+class Strategy(Struct, frozen=True):
+    """How a Deployment replaces its pods."""
+
+    type: str = "RollingUpdate"
+    rolling_update: RollingUpdate | None = None
+
+
+class DeploymentSpec(WorkloadSpec, frozen=True):
+    """The part of a Deployment's spec that checks read."""
+
+    strategy: Strategy = Strategy()
+
+
 class Deployment(Workload, frozen=True):
     """A rollout of pods through ReplicaSets."""
 
     resource: ClassVar[Resource] = Resource("apps", "v1", "deployments", "Deployment")
+
+    spec: DeploymentSpec = DeploymentSpec()
 
 
 class ReplicaSet(Workload, frozen=True):
@@ -485,10 +562,24 @@ class ReplicaSet(Workload, frozen=True):
     resource: ClassVar[Resource] = Resource("apps", "v1", "replicasets", "ReplicaSet")
 
 
+class Ordinals(Struct, frozen=True):
+    """The number that a StatefulSet's first pod has."""
+
+    start: int = 0
+
+
+class StatefulSetSpec(WorkloadSpec, frozen=True):
+    """The part of a StatefulSet's spec that checks read."""
+
+    ordinals: Ordinals = Ordinals()
+
+
 class StatefulSet(Workload, frozen=True):
     """A number of pods with names and storage of their own."""
 
     resource: ClassVar[Resource] = Resource("apps", "v1", "statefulsets", "StatefulSet")
+
+    spec: StatefulSetSpec = StatefulSetSpec()
 
 
 class DaemonSetStatus(Struct, frozen=True):
@@ -588,6 +679,12 @@ class StorageClass(View, frozen=True):
         return "true" in {annotations.default_class, annotations.beta_default_class}
 
 
+class CSIDriver(View, frozen=True):
+    """A CSI driver that is installed in the cluster."""
+
+    resource: ClassVar[Resource] = Resource("storage.k8s.io", "v1", "csidrivers", "CSIDriver", namespaced=False)
+
+
 class ServiceReference(Struct, frozen=True):
     """The Service behind an aggregated API."""
 
@@ -640,6 +737,7 @@ KINDS: tuple[type[View], ...] = (
     Job,
     HorizontalPodAutoscaler,
     StorageClass,
+    CSIDriver,
     APIService,
 )
 """All built-in kinds that there are views of."""

@@ -1,7 +1,7 @@
 """How many pods a workload still lacks."""
 
 from kubedx.kube.meta import find
-from kubedx.kube.views import DaemonSet, Job, ReplicaSet, StatefulSet
+from kubedx.kube.views import DaemonSet, Deployment, Job, ReplicaSet, StatefulSet
 
 Workload = ReplicaSet | StatefulSet | DaemonSet | Job
 
@@ -38,3 +38,33 @@ def _wanted_at_once(job: Job) -> int:
     if job.spec.completions is None:
         return 0 if job.status.succeeded else job.spec.parallelism
     return min(job.spec.parallelism, job.spec.completions - job.status.succeeded)
+
+
+def may_lack(deployment: Deployment) -> int:
+    """Count the pods that a Deployment may lack while it replaces them.
+
+    As `ResolveFenceposts` of `pkg/controller/deployment/util/deployment_util.go`: percentages of the replicas, rounded
+    down for what may lack and up for what may be too much; where both come to nothing, one may lack.
+
+    Args:
+        deployment: The Deployment.
+
+    Returns:
+        The number; all of them for one that ends its old pods first.
+    """
+    wanted, strategy = deployment.spec.replicas, deployment.spec.strategy
+    if strategy.type != "RollingUpdate":
+        return wanted
+    given = strategy.rolling_update
+    lacking = _part(given.max_unavailable if given else None, wanted)
+    if lacking >= 1:
+        return int(lacking)
+    return 0 if _part(given.max_surge if given else None, wanted) else 1
+
+
+def _part(given: int | str | None, wanted: int) -> float:
+    """A number as it is, a percentage of the replicas; a quarter where nothing is given."""
+    if isinstance(given, int):
+        return given
+    number = (given or "25%").removesuffix("%")
+    return wanted * int(number) / 100 if number.isdecimal() else 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kubedx.core.inputs import Reader, derived
+from kubedx.kube.meta import Condition
 from kubedx.kube.views import Node, Pod, Taint
 
 CORDON = "node.kubernetes.io/unschedulable"
@@ -56,17 +57,43 @@ _PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in _BINDINGS)
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """One of the scheduler's reasons.
+
+    Attributes:
+        nodes: How many nodes it excludes; 0 for one that holds for the pod as a whole.
+        text: The scheduler's words.
+        binding: Its class, as the param ``binding`` of PodUnschedulable.
+    """
+
+    nodes: int
+    text: str
+    binding: str
+
+    @property
+    def shown(self) -> str:
+        """The reason with its number, as the scheduler writes it."""
+        return f"{self.nodes} {self.text}" if self.nodes else self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Misfit:
     """Why a pod fits no node.
 
     Attributes:
         why: The scheduler's reasons, without what it says about preemption.
+        reasons: The same one by one.
         counts: For each class of reason the number of nodes that it excludes; 0 for one that holds for the pod as a
             whole. The classes are those of the param ``binding`` of PodUnschedulable.
     """
 
     why: str
+    reasons: tuple[Reason, ...]
     counts: tuple[tuple[str, int], ...]
+
+    def of(self, binding: str) -> tuple[Reason, ...]:
+        """The reasons of one class."""
+        return tuple(reason for reason in self.reasons if reason.binding == binding)
 
     def binding(self, *, nodes_in_trouble: bool) -> str:
         """Name the reason that stands in the way.
@@ -103,13 +130,30 @@ def misfit(message: str) -> Misfit:
     if text.endswith(". not found"):
         # A pod-wide reason is followed by what the plugin for preemption says where it has nothing to say.
         text = text.removesuffix(". not found")
+    reasons: list[Reason] = []
     counts: dict[str, int] = {}
     for part in re.split(r", (?=\d+ )", text.split(". ")[0].rstrip(".")):
         match = _REASON.match(part)
         reason, nodes = (match["reason"], int(match["nodes"])) if match else (part, 0)
         name = next((name for name, pattern in _PATTERNS if pattern.search(reason)), "other")
+        reasons.append(Reason(nodes, reason, name))
         counts[name] = counts.get(name, 0) + nodes
-    return Misfit(text.rstrip(". "), tuple(counts.items()))
+    return Misfit(text.rstrip(". "), tuple(reasons), tuple(counts.items()))
+
+
+def unschedulable(pod: Pod) -> Condition | None:
+    """Find the condition by which the scheduler says that it found no node for a pod.
+
+    Args:
+        pod: The pod.
+
+    Returns: The condition PodScheduled; None while nobody looked, where a node was found, where the pod waits on
+        purpose, and for a pod that is being deleted.
+    """
+    condition = pod.condition("PodScheduled")
+    if pod.deleted or condition is None or condition.status != "False":
+        return None
+    return condition if condition.reason in {"Unschedulable", "SchedulerError"} else None
 
 
 @dataclass(frozen=True, slots=True)

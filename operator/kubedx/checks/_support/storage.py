@@ -21,3 +21,36 @@ def classes_made_by_hand(read: Reader) -> frozenset[str]:
     volumes = read.lookup(PersistentVolume)
     found = volumes.all() if volumes else ()
     return frozenset(one.spec.storage_class_name for one in found if not one.metadata.annotations.provisioned_by)
+
+
+@derived(PersistentVolume)
+def made_by(read: Reader) -> frozenset[str]:
+    """Name the provisioners that made some volume."""
+    volumes = read.lookup(PersistentVolume)
+    found = (str(one.metadata.annotations.provisioned_by) for one in (volumes.all() if volumes else ()))
+    return frozenset(filter(None, found))
+
+
+_IN_TREE = "kubernetes.io/"
+_MIGRATED = {
+    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
+    "kubernetes.io/azure-disk": "disk.csi.azure.com",
+    "kubernetes.io/azure-file": "file.csi.azure.com",
+    "kubernetes.io/cinder": "cinder.csi.openstack.org",
+    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
+    "kubernetes.io/portworx-volume": "pxd.portworx.com",
+    "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
+}
+"""Which CSI driver serves a provisioner that was part of Kubernetes (`staging/src/k8s.io/csi-translation-lib`)."""
+
+
+def served_by(provisioner: str) -> str:
+    """Name who makes volumes for a class's provisioner.
+
+    Args:
+        provisioner: As the class names it.
+
+    Returns:
+        The provisioner, or the CSI driver that took its place; empty where nobody outside of the control plane does.
+    """
+    return _MIGRATED.get(provisioner, "" if provisioner.startswith(_IN_TREE) else provisioner)

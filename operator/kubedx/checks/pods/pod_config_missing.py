@@ -15,10 +15,11 @@ from kubedx.kube.views import ContainerStatus, Pod
 _MOUNT_FAILED = "FailedMount"
 _LOGIN_MISSING = "FailedToRetrieveImagePullSecret"
 _CONFIG = re.compile(
-    r"(?:configmap|secret) \"[^\"]+\" not found|references non-existent (?:secret|config) key: \S+"
-    r"|object \"[^\"]+\"/\"[^\"]+\" not registered",
+    r"(?:configmap|secret) \"[^\"]+\" not found|references non-existent (?:secret|config) key: \S+",
     re.IGNORECASE,
 )
+_LATE = re.compile(r"failed to sync (?:secret|configmap) cache")
+"""The object may well be there: that is PodConfigCacheSyncTimeout."""
 _SECRETS = re.compile(r"^Unable to retrieve some image pull secrets")
 _QUIET = minutes(15)
 """The kubelet tries a mount again at least every two minutes, and its Events are written at least every five."""
@@ -40,7 +41,7 @@ _QUIET = minutes(15)
         "PodContainerCreatingStuck": join.itself,
         "PodCrashExitCode": join.itself,
         "PodCrashLoopBackOff": join.itself,
-        "PodVolumeMountFailed": join.itself,
+        "PodVolumeMountFailed": join.itself.where(cause="config missing"),
     },
     steps=(
         Step("Read what the kubelet misses.", "kubectl -n {namespace} describe pod {name}"),
@@ -95,7 +96,7 @@ Lack = tuple[datetime | None, Evidence, str]
 
 def _lack(pod: Pod, container: ContainerStatus, events: Events | None, now: Now) -> Lack | None:
     waiting = container.state.waiting
-    if waiting is None:
+    if waiting is None or _LATE.search(waiting.message):
         return None
     if waiting.reason == "CreateContainerConfigError":
         path = f"{status_path(pod, container)}.state.waiting"

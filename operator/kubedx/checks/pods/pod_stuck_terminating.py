@@ -25,7 +25,7 @@ _FAILURES = ("FailedKillPod", "FailedPreStopHook")
         "NamespaceStuckTerminating": join.same_namespace,
         "PVCStuckTerminating": join.claim,  # Not back(): whichever was deleted first, the pod holds the claim.
         "StatefulSetRolloutStuck": join.same_owner,
-        "VolumeMultiAttach": join.back(join.itself),
+        "VolumeMultiAttach": join.claim,  # Not back(): the pod had the volume before anyone else wanted it.
     },
     steps=(
         Step(

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from kubedx.checks._support.pods import is_system
-from kubedx.checks._support.scheduling import ClosedNode, closed_nodes, misfit
+from kubedx.checks._support.scheduling import ClosedNode, closed_nodes, misfit, unschedulable
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -80,10 +80,8 @@ def pod_unschedulable(
       `had untolerated taint {…}` became `had untolerated taint(s)` in 1.34.
     - `TriggeredScaleUp`, `NotTriggerScaleUp`: Cluster Autoscaler. `Nominated`: Karpenter.
     """
-    scheduled = pod.condition("PodScheduled")
-    if pod.deleted or scheduled is None or scheduled.status != "False":
-        return
-    if scheduled.reason not in {"Unschedulable", "SchedulerError"} or _is_node_coming(pod, events, now):
+    scheduled = unschedulable(pod)
+    if scheduled is None or _is_node_coming(pod, events, now):
         return
     said = misfit(scheduled.message)
     excluding = tuple(node.name for node in closed if node.excludes(pod))

@@ -5,11 +5,12 @@ from typing import Annotated
 from msgspec import Meta
 
 from kubedx.checks._support.storage import default_classes
+from kubedx.checks._support.volumes import Offer, nearest, obstacles, offer, offers
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
 from kubedx.core.inputs import EventRecord, Events, Lookup, Now, Settings, minutes
-from kubedx.kube.views import PersistentVolumeClaim, StorageClass
+from kubedx.kube.views import PersistentVolume, PersistentVolumeClaim, StorageClass
 
 REFUSED = ("ProvisioningFailed", "VolumeMismatch", "FailedBinding")
 PROVISIONING = "ExternalProvisioning"
@@ -49,10 +50,12 @@ class PVCPendingSettings(Settings, frozen=True, rename="camel"):
     ),
     since="0.1.0",
 )
-def pvc_pending(
+def pvc_pending(  # noqa: PLR0913, PLR0917 -- each parameter is an input
     claim: PersistentVolumeClaim,
     classes: Lookup[StorageClass],
     defaults: Annotated[tuple[str, ...], default_classes],
+    offered: Annotated[tuple[Offer, ...], offers],
+    volumes: Lookup[PersistentVolume],
     events: Events | None,
     settings: PVCPendingSettings,
     now: Now,
@@ -69,7 +72,8 @@ def pvc_pending(
     ## Diagnosis
     `kubectl describe persistentvolumeclaim` shows the events: `ProvisioningFailed` comes from the provisioner,
     `FailedBinding` and `VolumeMismatch` from the control plane, and `ExternalProvisioning` means that it waits for the
-    provisioner's pods.
+    provisioner's pods. Where the claim waits for a volume that somebody makes by hand, the message names those that
+    come nearest, and what keeps each of them away.
 
     ## Mitigation
     Correct the class, create a volume that fits, or bring the provisioner's controller back.
@@ -77,7 +81,8 @@ def pvc_pending(
     ## Limitations
     A claim whose class waits for the first consumer is reported only when its provisioning has begun and fails or takes
     too long: before, it waits for a pod, as it should. Volumes that are restored from large snapshots may take longer
-    than the default.
+    than the default. Volumes are compared by class, size, access modes, mode, selector and the claim that has them.
+    Where they are does not matter here: a claim that binds at once binds to a volume anywhere.
 
     ## References
     - `pkg/controller/volume/persistentvolume/pv_controller.go`, `pkg/controller/volume/events/event.go`, 1.25 to 1.36.
@@ -106,9 +111,27 @@ def pvc_pending(
         since=since,
         severity=Severity.CRITICAL if late else Severity.WARNING,
         evidence=(field(claim, "status.phase", "Pending"), *([refused.evidence] if refused else [])),
-        why=why,
+        why=_with_nearest(claim, cause, why, offered, volumes),
         cause=cause,
     )
+
+
+def _with_nearest(
+    claim: PersistentVolumeClaim,
+    cause: str,
+    why: str,
+    offered: tuple[Offer, ...],
+    volumes: Lookup[PersistentVolume],
+) -> str:
+    """Add what keeps the volume away that the claim names, or those that come nearest."""
+    if cause == "volume":
+        volume = volumes.get("", claim.spec.volume_name)
+        if volume is None:
+            return f"the volume {claim.spec.volume_name}, which it names, does not exist"
+        kept = " and ".join(obstacles(claim, offer(volume)))
+        return f"{why.rstrip('.')}: {kept}" if kept else why
+    near = nearest(claim, offered) if cause in {"no volume", "class not found"} else ""
+    return f"{why}; {near}" if near else why
 
 
 def _why(
