@@ -47,6 +47,11 @@ def node_empty(node: Node, pods: Lookup[Pod]) -> Answer:
         yield Finding(node)
 
 
+def node_crowded(node: Node, pods: Lookup[Pod]) -> Answer:
+    if pods.count_on_node(node) > 1:
+        yield Finding(node, count=pods.count_on_node(node))
+
+
 def node_told(node: Node, events: Events) -> Answer:
     for record in events.about(node, "Told"):
         yield Finding(node, count=record.count)
@@ -246,6 +251,19 @@ def a_pod_goes_from_node_to_node(engine: Mutant) -> None:
     world.remove("Pod", "p")
     world.settle()
     world.remove("Node", "a")
+    world.settle()
+
+
+def pods_of_a_node_are_counted(engine: Mutant) -> None:
+    world = World(engine, declared(node_crowded))
+    world.put("Node", "a")
+    for pod in ("p", "q", "r"):
+        world.put("Pod", pod, spec={"nodeName": "a"})
+        world.settle()
+    for phase in ("Running", "Succeeded"):
+        world.put("Pod", "p", spec={"nodeName": "a"}, status={"phase": phase})
+        world.settle()
+    world.remove("Pod", "q")
     world.settle()
 
 
@@ -455,7 +473,8 @@ def the_cluster_is_asked_once_a_second(engine: Mutant) -> None:
 
 
 STORIES = (
-    a_named_pod_comes_and_goes, a_pod_goes_from_node_to_node, events_tell_of_a_node, a_kind_cannot_be_read_for_a_while,
+    a_named_pod_comes_and_goes, a_pod_goes_from_node_to_node, pods_of_a_node_are_counted, events_tell_of_a_node,
+    a_kind_cannot_be_read_for_a_while,
     time_passes, a_node_flips, a_value_of_many_changes,
     a_value_of_many_is_computed_while_something_is_looked_up, a_limit_is_set_and_a_check_switched_off,
     one_thing_alters_after_another, namespaces_are_left_out_and_taken_in, a_check_breaks_and_recovers,
@@ -511,8 +530,9 @@ NO_RULES = {
 """Statements among them whose absence nobody can tell by what is said and kept, and why."""
 
 REPLACED = {
-    "the old place of an object is not looked at": (store, "*(found(change.old) if change.old else ()), ", ""),
-    "the new place of an object is not looked at": (store, "*(found(change.new) if change.new else ())", ""),
+    "the old place of an object is not looked at": (store, "set(found(change.old) if change.old else ())", "set()"),
+    "the new place of an object is not looked at": (store, "set(found(change.new) if change.new else ())", "set()"),
+    "where pods are counted one more or less is not noticed": (store, "before ^ after", "set()"),
     "a check whose inputs are back is not asked again": (asks, "(check), missing, unread)", "(check), unread)"),
     "a check without a kind that only enriches is not asked again": (asks, "missing, unread)\n", "missing)\n"),
     "new settings are those of old": (asks, "(settings.check_settings(check), missing", "(missing"),

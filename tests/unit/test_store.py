@@ -87,6 +87,17 @@ def test_a_change_touches_where_the_object_was_and_where_it_is() -> None:
     assert store.table(Pod).find("node", "n1") == ()
 
 
+def test_where_pods_are_counted_a_change_touches_only_where_there_is_one_more_or_less() -> None:
+    store = Store(KINDS)
+    body = {"metadata": {"name": "a", "namespace": "x"}, "spec": {"nodeName": "n1"}}
+    phases = ("Pending", "Running", "Failed")
+    changes = [store.put(decode("Pod", {**body, "status": {"phase": phase}})) for phase in phases]
+
+    assert [places("busy node", change) for change in changes if change] == [{"n1"}, set(), {"n1"}]
+    assert store.table(Pod).count("node", "n1") == 1
+    assert store.table(Pod).count("busy node", "n1") == 0
+
+
 @given(edits())
 def test_every_index_finds_what_a_look_at_every_object_finds(sequence: list[Edit]) -> None:
     store = Store(ALL)

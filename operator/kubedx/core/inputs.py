@@ -42,6 +42,9 @@ class Lookup(Protocol[V_co]):
     def on_node(self, node: Node | str) -> tuple[V_co, ...]:
         """The pods bound to the node."""
 
+    def count_on_node(self, node: Node) -> int:
+        """How many pods that are not finished are bound to the node, at less cost than to look at them."""
+
     def in_namespace(self, namespace: str) -> tuple[V_co, ...]:
         """The objects of one namespace."""
 

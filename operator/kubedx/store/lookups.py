@@ -113,6 +113,11 @@ class StoreLookup(Generic[V]):
         """The pods bound to the node."""
         return self._find("node", node if isinstance(node, str) else node.name)
 
+    def count_on_node(self, node: Node) -> int:
+        """How many pods that are not finished are bound to the node."""
+        self._desk.notes.tokens.add((self._table.view, "busy node", node.name))
+        return self._table.count("busy node", node.name)
+
     def in_namespace(self, namespace: str) -> tuple[V, ...]:
         """The objects of one namespace."""
         return self._find("namespace", namespace)

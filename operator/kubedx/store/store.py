@@ -101,6 +101,11 @@ def _by_node(row: Row) -> Iterable[Hashable]:
     return (_own(row, pod.spec.node_name),) if isinstance(pod, Pod) and pod.spec.node_name else ()
 
 
+def _by_busy_node(row: Row) -> Iterable[Hashable]:
+    pod = row.shape.form
+    return () if isinstance(pod, Pod) and pod.finished else _by_node(row)
+
+
 def _by_claim(row: Row) -> Iterable[Hashable]:
     pod = row.shape.form
     if not isinstance(pod, Pod) or not pod.spec.volumes:
@@ -123,11 +128,15 @@ INDEXES: dict[str, Callable[[Row], Iterable[Hashable]]] = {
     "owner": _by_owner,
     "label": _by_label,
     "node": _by_node,
+    "busy node": _by_busy_node,
     "claim": _by_claim,
     "volume": _by_volume,
     "about": _by_about,
 }
 """What objects can be found by. An index of a table exists from the first lookup in it."""
+
+COUNTING = frozenset({"busy node"})
+"""Indexes of which only the numbers are asked for: what an object becomes there is the same to who counts it."""
 
 _LET_GO, _OF_FORMS = 2000, 8
 """Objects that may have left a form behind before it is looked for: so many, or this part of all forms."""
@@ -177,6 +186,12 @@ class Table(Generic[V]):
         if labelled is not None:
             rows = [row for row in rows if labelled(row.shape.form.metadata.labels)]
         return tuple([self.whole(row) for row in rows])
+
+    def count(self, index: str, key: Hashable) -> int:
+        """Count what `find` would find, which puts nothing together."""
+        if index not in self._indexes:
+            self._build(index)
+        return len(self._indexes[index].get(key, ()))
 
     def whole(self, row: Row) -> V:
         """The whole of one of its rows. The latest ones are kept: what one check looked at, another will."""
@@ -229,9 +244,11 @@ def _move(index: dict[Hashable, list[Key]], key: Key, before: Iterable[Hashable]
 
 
 def places(index: str, change: Change) -> set[Hashable]:
-    """Where an index shows, or showed, the object that changed."""
+    """Where an index shows or showed the object that changed; in one for counting, where there is one more or less."""
     found = INDEXES[index]
-    return {*(found(change.old) if change.old else ()), *(found(change.new) if change.new else ())}
+    before = set(found(change.old) if change.old else ())
+    after = set(found(change.new) if change.new else ())
+    return before ^ after if index in COUNTING else before | after
 
 
 class Store:

@@ -75,9 +75,8 @@ def node_pod_density_high(node: Node, pods: Lookup[Pod], now: Now, settings: Nod
     most = int(amount(node.status.allocatable.get("pods")) or 0)
     if most <= 0 or node.deleted:
         return
-    bound = pods.on_node(node)
-    count = sum(not pod.finished for pod in bound)
-    rejects = count >= most and any(_rejected(pod, now) for pod in bound)
+    count = pods.count_on_node(node)
+    rejects = count >= most and any(_rejected(pod, now) for pod in pods.on_node(node))
     if rejects or (most >= settings.least and count * 100 > most * settings.percent):
         yield Finding(
             node,
