@@ -26,7 +26,12 @@ UPWARDS = {
     # The pod that does not go had the volume before another one wanted it.
     ("PodStuckTerminating", "VolumeMultiAttach"),
     # Without an endpoint no webhook answers, whichever was noticed first.
+    ("ServiceNoEndpoints", "AdmissionWebhookUnreachable"),
     ("ServiceNoReadyEndpoints", "AdmissionWebhookUnreachable"),
+    # The very pod of the component: it stops being ready in the moment in which it crashes.
+    ("PodCrashLoopBackOff", "CloudControllerManagerDown"),
+    ("PodCrashLoopBackOff", "ClusterDNSDown"),
+    ("PodCrashLoopBackOff", "KubeProxyDown"),
 }
 """Relations whose cause stands in a higher layer and need not have begun first."""
 

@@ -153,7 +153,7 @@ class Finding:
         confidence: The confidence, where it is lower than the evidence suggests.
         evidence: What it rests on.
         nodes: The nodes that it involves, where the subject does not tell.
-        backends: Who should have answered, where the subject does not tell: Services, or hosts.
+        backends: Who should have answered, where the subject does not tell: Services, pods, or hosts.
         params: The values of the placeholders in the check's message and steps, besides kind, namespace and name.
 
     Attributes:

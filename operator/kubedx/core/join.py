@@ -140,6 +140,7 @@ def _pods(finding: Finding, read: Reader) -> Iterator[str]:
     if isinstance(finding.subject, Pod):
         yield finding.ref.text
         return
+    yield from (backend.text for backend in finding.backends if backend.kind == "Pod")
     for slice_ in _slices(finding, read):
         for endpoint in slice_.endpoints:
             if endpoint.target_ref and endpoint.target_ref.kind == "Pod":

@@ -68,6 +68,8 @@ class Annotations(
         "default_class": "storageclass.kubernetes.io/is-default-class",
         "beta_default_class": "storageclass.beta.kubernetes.io/is-default-class",
         "provisioned_by": "pv.kubernetes.io/provisioned-by",
+        "balancer": "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-id",
+        "old_balancer": "service.beta.kubernetes.io/alicloud-loadbalancer-id",
     },
 ):
     """The few annotations that checks read; the others are skipped at decode (they may be 256 KiB an object)."""
@@ -75,6 +77,8 @@ class Annotations(
     default_class: Text = EMPTY
     beta_default_class: Text = EMPTY
     provisioned_by: Text = EMPTY
+    balancer: Text = EMPTY
+    old_balancer: Text = EMPTY
 
 
 class ObjectMeta(Struct, frozen=True):

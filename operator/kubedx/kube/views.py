@@ -135,8 +135,13 @@ class Resources(Struct, frozen=True):
 
 
 class ContainerPort(Struct, frozen=True):
-    """A container's port, as far as it takes one of the node; the API server fills it in for the host network."""
+    """A port that a container declares, which needs none to be reached by number; and the node's that it takes.
 
+    The API server fills in the node's for the host network.
+    """
+
+    name: str = ""
+    container_port: int = 0
     host_port: int = 0
     host_ip: str = msgspec.field(default="", name="hostIP")
     protocol: str = "TCP"
@@ -215,9 +220,10 @@ class Waiting(Struct, frozen=True):
 
 
 class Terminated(Struct, frozen=True):
-    """How a container ended."""
+    """How a container ended; the message is what it left behind, if it left anything."""
 
     reason: Text = EMPTY
+    message: Message = EMPTY
     exit_code: int = 0
     finished_at: Time | None = None
 
@@ -424,6 +430,8 @@ class PersistentVolume(View, frozen=True):
 class ServicePort(Struct, frozen=True):
     """A port of a Service; the target is a number or the name of a container's port."""
 
+    protocol: str = "TCP"
+    port: int = 0
     target_port: int | str = 0
 
 
@@ -431,8 +439,30 @@ class ServiceSpec(Struct, frozen=True):
     """The part of a Service's spec that checks read."""
 
     type: str = "ClusterIP"
+    cluster_ip: str = msgspec.field(default="", name="clusterIP")
+    load_balancer_class: str = ""
+    load_balancer_ip: str = msgspec.field(default="", name="loadBalancerIP")
     ports: tuple[ServicePort, ...] = ()
     selector: Labels = NO_PAIRS
+
+
+class BalancerAddress(Struct, frozen=True):
+    """An address of a load balancer; it has an IP or a host name."""
+
+    ip: str = ""
+
+
+class BalancerStatus(Struct, frozen=True):
+    """The addresses of a load balancer, none until there is one."""
+
+    ingress: tuple[BalancerAddress, ...] = ()
+
+
+class ServiceStatus(Struct, frozen=True):
+    """What controllers of load balancers say about a Service."""
+
+    load_balancer: BalancerStatus = BalancerStatus()
+    conditions: tuple[Condition, ...] = ()
 
 
 class Service(View, frozen=True):
@@ -441,6 +471,16 @@ class Service(View, frozen=True):
     resource: ClassVar[Resource] = Resource("", "v1", "services", "Service")
 
     spec: ServiceSpec = ServiceSpec()
+    status: ServiceStatus = ServiceStatus()
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, or None."""
+        return find(self.status.conditions, kind)
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether its name stands for the addresses of its pods and for none of its own."""
+        return self.spec.cluster_ip == "None"
 
 
 class QuotaStatus(Struct, frozen=True):
@@ -502,10 +542,23 @@ class EndpointSlice(View, frozen=True):
 # --- apps/v1 and batch/v1 ---------------------------------------------------------------------------------------------
 
 
+class TemplateMeta(Struct, frozen=True):
+    """The labels that a workload gives to its pods."""
+
+    labels: Labels = NO_PAIRS
+
+
+class PodTemplate(Struct, frozen=True):
+    """The part of a workload's pod template that checks read."""
+
+    metadata: TemplateMeta = TemplateMeta()
+
+
 class WorkloadSpec(Struct, frozen=True):
     """What a workload asks for."""
 
     replicas: int = 1
+    template: PodTemplate = PodTemplate()
 
 
 class WorkloadStatus(Struct, frozen=True):
@@ -582,6 +635,12 @@ class StatefulSet(Workload, frozen=True):
     spec: StatefulSetSpec = StatefulSetSpec()
 
 
+class DaemonSetSpec(Struct, frozen=True):
+    """What a DaemonSet asks for."""
+
+    template: PodTemplate = PodTemplate()
+
+
 class DaemonSetStatus(Struct, frozen=True):
     """How many nodes a DaemonSet should run on and does."""
 
@@ -594,6 +653,7 @@ class DaemonSet(View, frozen=True):
 
     resource: ClassVar[Resource] = Resource("apps", "v1", "daemonsets", "DaemonSet")
 
+    spec: DaemonSetSpec = DaemonSetSpec()
     status: DaemonSetStatus = DaemonSetStatus()
 
 

@@ -3,7 +3,7 @@
 from kubedx.kube.meta import find
 from kubedx.kube.views import DaemonSet, Deployment, Job, ReplicaSet, StatefulSet
 
-Workload = ReplicaSet | StatefulSet | DaemonSet | Job
+Workload = Deployment | ReplicaSet | StatefulSet | DaemonSet | Job
 
 
 def pods_of(workload: Workload) -> tuple[int, int]:

@@ -29,7 +29,7 @@ class MetricsAPIUnavailableSettings(Settings, frozen=True, rename="camel"):
     raise_after=minutes(2),
     explains={
         "APIDiscoveryPartial": join.itself,
-        "DashboardNoMetrics": join.cluster,
+        "DashboardNoMetrics": join.cluster.where(cause="unavailable"),
         "HPACustomMetricFailed": join.cluster,
         "HPAFailedGetResourceMetric": join.cluster.where(cause="unavailable"),
         "NamespaceStuckTerminating": join.cluster.where(cause="discovery"),

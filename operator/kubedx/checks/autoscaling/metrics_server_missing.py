@@ -15,7 +15,10 @@ from kubedx.kube.views import APIService, HorizontalPodAutoscaler
     message="Nothing serves {name}; autoscalers that need it for CPU or memory: {count}, for example {example}",
     layer=3,
     raise_after=minutes(2),
-    explains={"HPAFailedGetResourceMetric": join.cluster.where(cause="not served")},
+    explains={
+        "DashboardNoMetrics": join.cluster.where(cause="not served"),
+        "HPAFailedGetResourceMetric": join.cluster.where(cause="not served"),
+    },
     steps=(
         Step("See that the API is not registered.", "kubectl get apiservice {name}"),
         Step(

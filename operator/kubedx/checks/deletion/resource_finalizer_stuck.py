@@ -18,6 +18,7 @@ BY_DESIGN = {
 }
 """Finalizers that mean waiting for other objects, with what they wait for."""
 
+OF_BALANCERS = "service.kubernetes.io/load-balancer-cleanup"
 KEEPERS = {
     "batch.kubernetes.io/job-tracking": "the Job controller has not counted it",
     "customresourcecleanup.apiextensions.k8s.io": "objects of this kind are left",
@@ -26,7 +27,7 @@ KEEPERS = {
     "networking.k8s.io/service-cidr-finalizer": "Services have addresses of it",
     "orphan": "the garbage collector has not released what it owns",
     "resource.kubernetes.io/delete-protection": "pods use it",
-    "service.kubernetes.io/load-balancer-cleanup": "the cloud controller has not removed its load balancer",
+    OF_BALANCERS: "the cloud controller has not removed its load balancer",
     **BY_DESIGN,
 }
 """What it means that a finalizer of Kubernetes itself stays."""
@@ -116,5 +117,6 @@ def resource_finalizer_stuck(subject: Object, settings: ResourceFinalizerStuckSe
         evidence=(field(subject, "metadata.finalizers", ", ".join(found), subject.deleted),),
         deleted=subject.deleted,
         finalizers=", ".join(found),
+        keeper="cloud" if blamed == OF_BALANCERS else "other",
         why=KEEPERS.get(blamed or found[0], "its controller has not finished, or is gone"),
     )

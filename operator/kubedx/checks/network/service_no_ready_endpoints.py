@@ -1,17 +1,15 @@
 """ServiceNoReadyEndpoints."""
 
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
 
+from kubedx.checks._support.services import living, missing_ports, routes, shown_labels, slices_of, turned
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
 from kubedx.core.inputs import Lookup, Now, Settings, minutes
 from kubedx.kube.views import EndpointSlice, Pod, Service
-
-NAME_LABEL = "kubernetes.io/service-name"
 
 
 class ServiceNoReadyEndpointsSettings(Settings, frozen=True, rename="camel"):
@@ -38,6 +36,8 @@ class ServiceNoReadyEndpointsSettings(Settings, frozen=True, rename="camel"):
         "APIDiscoveryPartial": join.service_behind,
         "APIServiceUnavailable": join.service_behind,
         "AdmissionWebhookUnreachable": join.service_behind,
+        "CRDConversionWebhookFailing": join.service_behind,
+        "IngressBackendUnavailable": join.service_behind,
         "MetricsAPIUnavailable": join.service_behind,
     },
     steps=(
@@ -67,7 +67,8 @@ def service_no_ready_endpoints(
 
     ## Diagnosis
     `kubectl get endpointslices` shows the endpoints with their conditions. If they are not ready, the reason is with
-    the pods: a readiness probe that fails, a crash, a lost node.
+    the pods: a readiness probe that fails, a crash, a lost node. If the port is missing, the message says which ports
+    the containers declare.
 
     ## Mitigation
     Mend the pods. If the port is at fault, let the Service's `targetPort` name a port of the containers.
@@ -80,46 +81,37 @@ def service_no_ready_endpoints(
     ## References
     - `staging/src/k8s.io/api/discovery/v1/types.go`: an endpoint without the condition `ready` counts as ready.
     - `staging/src/k8s.io/endpointslice/utils.go`: pods that lack the named port are put in a slice without ports.
+    - `pkg/api/v1/pod/util.go` (FindPort): name and protocol must both match.
     - https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/
     """
-    if not service.spec.selector or service.spec.type == "ExternalName" or service.deleted:
+    if not routes(service) or not now.older(service.created, minutes(settings.grace_minutes)):
         return
-    if not now.older(service.created, minutes(settings.grace_minutes)):
-        return
-    found = [one for one in slices.selected_by({NAME_LABEL: service.name}, service.namespace) if one.endpoints]
+    found = slices_of(service, slices)
     usable = [one for one in found if any(endpoint.conditions.ready is not False for endpoint in one.endpoints)]
     if not found or any(one.ports or not service.spec.ports for one in usable):
         return
-    living = [pod for pod in pods.selected_by(service.spec.selector, service.namespace) if _lives(pod)]
-    if not living:
+    behind = living(pods.selected_by(service.spec.selector, service.namespace))
+    if not behind:
         return
     if usable:
-        wanted = ", ".join(str(port.target_port) for port in service.spec.ports)
-        why, evidence = f"its pods have no port {wanted}", field(usable[0], "ports", "none")
+        specs = (pod.spec for pod in behind)
+        missing = (missing_ports(service.spec.ports, (*one.init_containers, *one.containers)) for one in specs)
+        why = f"its pods have {next(filter(None, missing), 'none of its ports')}"
+        evidence = field(usable[0], "ports", "none")
     else:
         count = sum(len(one.endpoints) for one in found)
         why, evidence = (
             f"none of its endpoints ({count}) is ready",
             field(found[0], "endpoints.conditions.ready", "false"),
         )
-    if not all(now.older(pod.created, minutes(settings.starting_minutes)) for pod in living):
+    if not all(now.older(pod.created, minutes(settings.starting_minutes)) for pod in behind):
         return
-    since = max(filter(None, map(_turned, living)), default=None)
+    since = max(filter(None, map(turned, behind)), default=None)
     yield Finding(
         service,
         since=since,
         severity=Severity.CRITICAL if now.older(since, minutes(settings.critical_minutes)) else Severity.WARNING,
         evidence=(evidence,),
         why=why,
-        selector=",".join(f"{key}={value}" for key, value in sorted(service.spec.selector.items())),
+        selector=shown_labels(service.spec.selector.items()),
     )
-
-
-def _lives(pod: Pod) -> bool:
-    return not pod.deleted and not pod.finished
-
-
-def _turned(pod: Pod) -> datetime | None:
-    """When the pod became ready or not ready; one that the kubelet has not looked at yet counts from its creation."""
-    ready = pod.condition("Ready")
-    return ready.last_transition_time if ready else pod.created

@@ -3,6 +3,7 @@
 import re
 
 from kubedx.checks._support.pods import containers_unready_since, is_system, status_path
+from kubedx.checks._support.resolution import cannot_resolve
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -25,11 +26,11 @@ _SERIOUS_PAUSE = seconds(40)
     group=by.owner,
     when=Bit.WAITING,
     explains={
-        "CloudControllerManagerDown": join.back(join.component),
-        "ClusterDNSDown": join.back(join.component),
+        "CloudControllerManagerDown": join.component,
+        "ClusterDNSDown": join.component,
         "DeploymentMinimumReplicasUnavailable": join.same_owner,
         "DeploymentProgressDeadlineExceeded": join.same_owner,
-        "KubeProxyDown": join.back(join.component),
+        "KubeProxyDown": join.itself,
         "MetricsAPIUnavailable": join.component,
         "NodeCNINotReady": join.back(join.component),
         "PodFrequentRestarts": join.itself,
@@ -99,6 +100,7 @@ def pod_crash_loop_back_off(pod: Pod, now: Now) -> Answer:
                 ),
                 container=container.name,
                 how=_how(ended),
+                cause="dns" if ended and cannot_resolve(ended.message) else "other",
             )
             return
 

@@ -1,0 +1,97 @@
+"""Services: what they send traffic to, which ports they look for there, and what clouds say about their addresses."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+
+from kubedx.core.inputs import Lookup, Reader, derived
+from kubedx.kube.views import APIService, Container, EndpointSlice, Pod, Service, ServicePort
+
+NAME_LABEL = "kubernetes.io/service-name"
+"""The label of an EndpointSlice that names its Service."""
+
+_REQUEST = re.compile(r"[,;]? ?\(?\brequest ?id: ?[^\s,;)]+\)?", re.IGNORECASE)
+
+
+def routes(service: Service) -> bool:
+    """Tell whether the control plane looks for pods behind a Service: it selects some, and is not being deleted."""
+    return bool(service.spec.selector) and service.spec.type != "ExternalName" and not service.deleted
+
+
+def slices_of(service: Service, slices: Lookup[EndpointSlice]) -> list[EndpointSlice]:
+    """List the slices of a Service that hold an endpoint."""
+    return [one for one in slices.selected_by({NAME_LABEL: service.name}, service.namespace) if one.endpoints]
+
+
+def readiness(found: Iterable[EndpointSlice]) -> tuple[int, int]:
+    """Count the endpoints in slices.
+
+    An endpoint without the condition `ready` counts as ready (`staging/src/k8s.io/api/discovery/v1/types.go`).
+
+    Args:
+        found: The slices of one Service.
+
+    Returns:
+        How many are ready, and how many there are.
+    """
+    ready = [endpoint.conditions.ready is not False for one in found for endpoint in one.endpoints]
+    return sum(ready), len(ready)
+
+
+def living(pods: Iterable[Pod]) -> list[Pod]:
+    """List the pods that neither ended nor are being deleted."""
+    return [pod for pod in pods if not pod.deleted and not pod.finished]
+
+
+def turned(pod: Pod) -> datetime | None:
+    """Say when a pod became ready or not ready; one that the kubelet has not looked at yet counts from its creation."""
+    ready = pod.condition("Ready")
+    return ready.last_transition_time if ready else pod.created
+
+
+def shown_labels(labels: Iterable[tuple[str, str]]) -> str:
+    """Write labels as kubectl takes them: ``app=web,tier=front``."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels))
+
+
+@derived(APIService)
+def apis_by_service(read: Reader) -> tuple[tuple[str, str, str], ...]:
+    """List the aggregated APIs: namespace and name of the Service that answers for each, and the API's own name."""
+    apis = read.lookup(APIService)
+    found = ((one.spec.service, one.name) for one in (apis.all() if apis else ()) if not one.deleted)
+    return tuple(sorted((service.namespace, service.name, name) for service, name in found if service))
+
+
+@lru_cache(maxsize=1024)
+def missing_ports(ports: tuple[ServicePort, ...], containers: tuple[Container, ...]) -> str:
+    """Say which named ports of a Service the containers of its pods do not declare, and what they declare instead.
+
+    A name counts only together with its protocol (`pkg/api/v1/pod/util.go`, FindPort, all versions); a number needs no
+    declaration.
+
+    Args:
+        ports: The Service's ports.
+        containers: The containers of one of its pods.
+
+    Returns:
+        Such as ``no port htpp, they have http (8080/TCP)``; empty where no named port is missing.
+    """
+    declared = [one for container in containers for one in container.ports]
+    names = {(one.name, one.protocol) for one in declared}
+    wanted = [one for one in ports if isinstance(one.target_port, str) and one.target_port]
+    missing = [one for one in wanted if (one.target_port, one.protocol) not in names]
+    if not missing:
+        return ""
+    others = {one.name: one.protocol for one in declared}
+    shown = [
+        f"{one.target_port} for {one.protocol}" if one.target_port in others else str(one.target_port)
+        for one in missing
+    ]
+    have = [f"{one.name or 'a port without a name'} ({one.container_port}/{one.protocol})" for one in declared]
+    return f"no port {', '.join(shown)}, they {'have ' + ', '.join(have[:5]) if have else 'declare no ports'}"
+
+
+def answer(message: str) -> str:
+    """Give what a controller of load balancers says, without the number of the request, which is another each time."""
+    return _REQUEST.sub("", message).strip()
