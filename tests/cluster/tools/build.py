@@ -88,13 +88,55 @@ SETS = {
         ),
         ToolSet("helm", patience="about 2 minutes"),
         ToolSet("kind"),
+        ToolSet("node"),
         *(
             ToolSet(f"kubernetes-{version}", ldflags=_kubernetes_ldflags(version), patience="about 5 minutes")
             for version in ("1.32.13", "1.33.13")
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """Programs that are taken out of Debian's packages, without installing them.
+
+    Attributes:
+        packages: The packages, the one with the program first.
+        programs: Where the programs and libraries stand in them; each becomes a file of the set's folder.
+        purpose: What they are for, as the end of "... is missing: it ...".
+        otherwise: Where to get them on another system.
+    """
+
+    packages: tuple[str, ...]
+    programs: tuple[str, ...]
+    purpose: str
+    otherwise: str
+
+
 PROMTOOL = "promtool"
+PACKAGED = {
+    PROMTOOL: Packaged(
+        ("prometheus",),
+        ("usr/bin/promtool",),
+        "tests the alerts",
+        "It comes with Prometheus (https://prometheus.io/download/, or the `prometheus` package of most systems)",
+    ),
+    # Built by `go install`, runc lacks seccomp and no pod starts.
+    "runc": Packaged(
+        ("runc", "libseccomp2"),
+        ("usr/sbin/runc", "usr/lib/*/libseccomp.so.2"),
+        "starts the containers of the tests' nodes",
+        "It comes with containerd (the `runc` package of most systems)",
+    ),
+    "busybox": Packaged(
+        ("busybox-static",),
+        ("bin/busybox",),
+        "is the image of the tests' pods",
+        "It must be linked statically (the `busybox-static` package of most systems)",
+    ),
+}
+"""By the name of the program that is looked for on the PATH first."""
 
 
 def cache_root() -> Path:
@@ -155,10 +197,10 @@ def ensure(name: str, *, say: Say = _stderr) -> Path:
     Raises:
         ToolsUnavailable: The set cannot be built here; the message says why and what to do.
     """
-    if name == PROMTOOL:
-        return _ensure_promtool(say)
+    if name in PACKAGED:
+        return _ensure_packaged(name, say)
     if name not in SETS:
-        raise ToolsUnavailable(f"There is no set of tools named {name!r}; there are {', '.join([*SETS, PROMTOOL])}.")
+        raise ToolsUnavailable(f"There is no set of tools named {name!r}; there are {', '.join([*SETS, *PACKAGED])}.")
     tools = SETS[name]
     done = cache_root() / "tools" / cache_key(tools)
     if done.is_dir():
@@ -281,42 +323,43 @@ def _state(lines: list[str]) -> str:
     return f"{fetched} modules fetched, {len(lines) - fetched} packages compiled, at {lines[-1]}"
 
 
-def _ensure_promtool(say: Say) -> Path:
-    """Promtool from the PATH, or unpacked from Debian's package without touching the system."""
-    if found := shutil.which(PROMTOOL):
+def _ensure_packaged(name: str, say: Say) -> Path:
+    """A program from the PATH, or unpacked from Debian's packages without touching the system."""
+    wanted = PACKAGED[name]
+    if found := shutil.which(name):
         return Path(found).parent
-    done = cache_root() / "tools" / "promtool-debian"
-    if (done / PROMTOOL).exists():
+    done = cache_root() / "tools" / f"{name}-debian"
+    if done.is_dir():
         return done
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise ToolsUnavailable(
-            "promtool is missing: it tests the alerts. It comes with Prometheus (https://prometheus.io/download/, "
-            "or the `prometheus` package of most systems); put it on the PATH."
-        )
+        raise ToolsUnavailable(f"{name} is missing: it {wanted.purpose}. {wanted.otherwise}; put it on the PATH.")
     with _locked(done, say):
         if not done.is_dir():
             with _half_made(done) as folder:
-                say("tools: fetching promtool from Debian's prometheus package; nothing is installed")
-                _unpack_debian("prometheus", folder)
-                for left in [path for path in folder.iterdir() if path.name != PROMTOOL]:
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                say(f"tools: fetching {name} from Debian's {wanted.packages[0]} package; nothing is installed")
+                _unpack_debian(name, wanted, folder)
     return done
 
 
-def _unpack_debian(package: str, folder: Path) -> None:
-    fetch = ["apt-get", "download", "-q", package]
+def _unpack_debian(name: str, wanted: Packaged, folder: Path) -> None:
+    fetch = ["apt-get", "download", "-q", *wanted.packages]
     run = subprocess.run(fetch, cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode != 0 and os.geteuid() == 0:  # a bare image has no package lists yet
         subprocess.run(["apt-get", "update", "-q"], capture_output=True, check=False)
         run = subprocess.run(fetch, cwd=folder, capture_output=True, text=True, check=False)
     archives = list(folder.glob("*.deb"))
-    if run.returncode != 0 or not archives:
+    if run.returncode != 0 or len(archives) != len(wanted.packages):
         raise ToolsUnavailable(
-            f"promtool is missing, and `apt-get download {package}` failed: {run.stderr.strip()}\n"
-            "Run `apt-get update` as root and try again, or put promtool on the PATH."
+            f"{name} is missing, and `{' '.join(fetch)}` failed: {run.stderr.strip()}\n"
+            f"Run `apt-get update` as root and try again, or put {name} on the PATH."
         )
-    subprocess.run(["dpkg-deb", "-x", archives[0].name, "unpacked"], cwd=folder, check=True)
-    (folder / "unpacked" / "usr" / "bin" / PROMTOOL).rename(folder / PROMTOOL)
+    for archive in archives:
+        subprocess.run(["dpkg-deb", "-x", archive.name, "unpacked"], cwd=folder, check=True)
+        archive.unlink()
+    for place in wanted.programs:
+        (found,) = (folder / "unpacked").glob(place)
+        found.resolve().rename(folder / found.name)
+    shutil.rmtree(folder / "unpacked")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -329,7 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 1 where a set cannot be had.
     """
     parser = argparse.ArgumentParser(description="Build the pinned tools of the tests and the demo, once per machine.")
-    parser.add_argument("sets", nargs="+", metavar="SET", help=f"one of {', '.join([*SETS, PROMTOOL])}")
+    parser.add_argument("sets", nargs="+", metavar="SET", help=f"one of {', '.join([*SETS, *PACKAGED])}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the half-made folder goes, as with Ctrl-C
     try:
         for name in parser.parse_args(arguments).sets:
