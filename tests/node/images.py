@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 NAME = "localhost/busybox:1"
-APPLETS = ("sh", "sleep", "tail", "cat", "dd", "httpd", "nc", "touch", "rm", "id", "ls", "wget", "kill", "trap", "mkdir")
+APPLETS = ("sh", "true", "false", "sleep", "tail", "cat", "dd", "httpd", "nc", "touch", "rm", "id", "ls", "wget", "kill", "trap", "mkdir")
 
 
 def busybox(program: Path, archive: Path) -> None:

@@ -132,7 +132,8 @@ class Machine:
 
     def stop_kubelet(self) -> None:
         """Ends the kubelet; its pods run on."""
-        _end(self._started.pop("kubelet"), self._pid("kubelet"))
+        pid = self._pid("kubelet")
+        _end(self._started.pop("kubelet"), pid)
 
     def start_kubelet(self, **settings: Any) -> None:
         """Starts the kubelet, with these settings beside `KUBELET`."""
@@ -183,6 +184,8 @@ class Machine:
         for started in self._started.values():
             started.wait()
         _remove(self.folder)
+        link = Path("/sys/class/net", self._link)
+        wait_for(lambda: not link.exists(), timeout=20, what=f"end of the network of {self.name}", every=0.05)
         self._lock.close()
 
     # --- how it is made ---
@@ -253,7 +256,7 @@ class Machine:
     def _connect(self) -> None:
         """Connects the node's network with the machine's, so that the API server reaches the kubelet and the pods."""
         host, node, pods = (one.format(number=self.number) for one in (HOST, NODE, PODS))
-        mine = f"kubedx{self.number}"
+        mine = self._link
         for command in (
             f"ip link add {mine} type veth peer name eth0 netns {self._pid('hold')}",
             f"ip address add {host}/30 dev {mine}",
@@ -267,6 +270,10 @@ class Machine:
         port = config["clusters"][0]["cluster"]["server"].rpartition(":")[2]
         self._run("outside", sys.executable, "-m", "tests.node.outside", str(self._pid("hold")), port)
         wait_for(self._says("outside", "listening"), timeout=10, what="way to the API server", every=0.05)
+
+    @property
+    def _link(self) -> str:
+        return f"kubedx{self.number}"
 
     def _write_kubeconfig(self) -> None:
         config = json.loads(self.cluster.kubectl("config", "view", "--raw", "--minify", "--flatten", "--output=json"))
