@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .venv-uv/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools test test-unit test-chart test-cluster test-kind test-versions lint generate demo demo-down scan-demo \
+.PHONY: help setup tools test test-unit test-chart test-cluster test-node test-kind test-versions lint generate demo demo-down scan-demo \
 	bench soak new-check image python go
 
 help: ## Show this list, and what this machine lacks
@@ -54,6 +54,10 @@ test-chart: setup | python go ## Render the chart and test its alerts
 test-cluster: setup | python go ## Run the tests on a real control plane
 	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm
 	$(RUN)/pytest -m cluster
+
+test-node: setup | python go ## Run the tests on real nodes: a kubelet and a container runtime, as root on Linux
+	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm node runc busybox
+	$(RUN)/pytest -m node
 
 test-kind: setup | python go ## Run the same on kind, where a Docker engine answers
 	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm kind

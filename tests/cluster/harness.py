@@ -36,6 +36,8 @@ from tests.cluster.tools import build
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 STAGES = Path(__file__).with_name("stages.yaml")
+SERVICE_ADDRESS = "10.0.0.1"
+"""Where pods look for the API server: the first address of kwokctl's Services."""
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
 # Below the range that the kernel gives to outgoing connections, which could otherwise take a port in between.
 PORTS = range(20000, 32000)
@@ -477,6 +479,7 @@ def _config(
         ports = ("kubeApiserver", "etcd", "etcdPeer", "kubeControllerManager", "kubeScheduler", "kwokController")
         options = {f"{port}Port": number for port, number in zip(ports, free_ports(len(ports)), strict=True)}
         options["bindAddress"] = "127.0.0.1"
+        options["kubeApiserverCertSANs"] = [SERVICE_ADDRESS]
         args["kube-apiserver"] = {
             # What kubeadm sets, and kwokctl does not: aggregated APIs, authenticated by the proxy's certificate.
             "enable-aggregator-routing": "true",

@@ -9,7 +9,6 @@ Needs root and Linux. Only cgroup v1 was tried.
 """
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -18,7 +17,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +39,7 @@ SYSCTLS = (
 
 HOST, NODE = "10.213.{number}.1", "10.213.{number}.2"
 PODS = "10.214.{number}.0/24"
-PDEATHSIG = 1
+DYING_WITH_US = ("setpriv", "--pdeathsig=KILL")
 
 KUBELET: Manifest = {
     "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -96,7 +94,9 @@ def lacks() -> str:
         return "A kubelet needs Linux."
     if os.geteuid() != 0:
         return "A kubelet needs root."
-    missing = [program for program in ("unshare", "nsenter", "ip", "mount", "bash") if not shutil.which(program)]
+    missing = [
+        program for program in ("unshare", "nsenter", "setpriv", "ip", "mount", "bash") if not shutil.which(program)
+    ]
     return f"Missing: {', '.join(missing)} (Debian's util-linux and iproute2)." if missing else ""
 
 
@@ -123,7 +123,11 @@ class Machine:
 
     def ctr(self, *args: str) -> str:
         """Runs containerd's own command line program; returns what it printed."""
-        return self._inside(str(_programs("node") / "ctr"), "--namespace=k8s.io", *args)
+        return self._inside(str(build.ensure("node") / "ctr"), "--namespace=k8s.io", *args)
+
+    def load(self, archive: Path) -> None:
+        """Gives the node an image, from a file of `tests.node.images`."""
+        self.ctr("images", "import", str(archive))
 
     def restart_kubelet(self, **settings: Any) -> None:
         """Ends the kubelet and starts it again, with these settings beside `KUBELET`."""
@@ -137,7 +141,12 @@ class Machine:
 
     def start_kubelet(self, **settings: Any) -> None:
         """Starts the kubelet, with these settings beside `KUBELET`."""
-        self._settings = {**KUBELET, "cgroupRoot": f"/{self.folder.name}", "podLogsDir": f"{self.folder}/pods", **settings}
+        self._settings = {
+            **KUBELET,
+            "cgroupRoot": f"/{self.folder.name}",
+            "podLogsDir": f"{self.folder}/pods",
+            **settings,
+        }
         self._settings["volumePluginDir"] = f"{self.folder}/plugins"
         (self.folder / "kubelet.yaml").write_text(yaml.safe_dump(self._settings), encoding="utf-8")
         self._start(
@@ -218,6 +227,7 @@ class Machine:
 
     def _hold(self) -> None:
         """Starts the process that is the node, and gives it mounts of its own."""
+        cpuset = CGROUPS / "cpuset"
         overlay = f"lowerdir=/var,upperdir={self.folder}/var,workdir={self.folder}/var.work"
         for name in SYSCTLS:
             copy = self.folder / "sysctls" / name.replace("/", ".")
@@ -227,8 +237,7 @@ class Machine:
             "set -e",
             f"for group in {CGROUPS}/*/; do mkdir -p $group/{self.folder.name}; done",
             # The memory and CPUs that a group of this kind may use are not inherited.
-            f"cd {CGROUPS}/cpuset && cat cpuset.cpus >{self.folder.name}/cpuset.cpus"
-            f" && cat cpuset.mems >{self.folder.name}/cpuset.mems; cd /",
+            *(f"cat {cpuset}/{name} >{cpuset}/{self.folder.name}/{name}" for name in ("cpuset.cpus", "cpuset.mems")),
             "mount --make-rshared /",
             "mount -t tmpfs tmpfs /run",
             f"mount -t overlay overlay -o {overlay} /var",
@@ -242,7 +251,7 @@ class Machine:
         ]
         (self.folder / "hold.sh").write_text("\n".join(script), encoding="ascii")
         spaces = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation=private")
-        self._run("hold", "unshare", *spaces, "bash", f"{self.folder}/hold.sh")
+        self._run("hold", *DYING_WITH_US, "unshare", *spaces, "bash", f"{self.folder}/hold.sh")
         wait_for(self._says("hold", "held"), timeout=10, what=f"held node, see {self.folder}/hold.log,", every=0.05)
 
     def _says(self, program: str, word: str) -> Any:
@@ -264,11 +273,15 @@ class Machine:
             f"ip route add {pods} via {node} onlink dev {mine}",
         ):
             _run(*command.split())
-        for command in (f"ip address add {node}/30 dev eth0", "ip link set eth0 up", f"ip route add default via {host}"):
+        for command in (
+            f"ip address add {node}/30 dev eth0",
+            "ip link set eth0 up",
+            f"ip route add default via {host}",
+        ):
             self._inside(*command.split())
         config = yaml.safe_load(self.cluster.kubeconfig.read_text(encoding="utf-8"))
         port = config["clusters"][0]["cluster"]["server"].rpartition(":")[2]
-        self._run("outside", sys.executable, "-m", "tests.node.outside", str(self._pid("hold")), port)
+        self._run("outside", *DYING_WITH_US, sys.executable, "-m", "tests.node.outside", str(self._pid("hold")), port)
         wait_for(self._says("outside", "listening"), timeout=10, what="way to the API server", every=0.05)
 
     @property
@@ -282,16 +295,16 @@ class Machine:
         (self.folder / "kubeconfig").write_text(json.dumps(config), encoding="utf-8")
 
     def _start_runtime(self) -> None:
-        programs, runc = _programs("node"), build.ensure("runc") / "runc"
-        text = CONTAINERD.format(folder=self.folder, image=images.NAME, programs=programs, runc=runc)
+        programs, runc = build.ensure("node"), build.ensure("runc") / "runc"
+        text = CONTAINERD.format(folder=self.folder, image=images.BUSYBOX, programs=programs, runc=runc)
         (self.folder / "containerd.toml").write_text(text, encoding="utf-8")
         paths = {"PATH": f"{programs}:{runc.parent}:{os.environ['PATH']}", "LD_LIBRARY_PATH": str(runc.parent)}
         self._start("containerd", str(programs / "containerd"), f"--config={self.folder}/containerd.toml", env=paths)
         wait_for(self._has_image, timeout=60, what=f"container runtime, see {self.folder}/containerd.log,", every=0.5)
 
     def _has_image(self) -> bool:
-        self.ctr("images", "import", f"{self.folder}/busybox.tar")
-        return images.NAME in self.ctr("images", "list", "--quiet")
+        self.load(self.folder / "busybox.tar")
+        return images.BUSYBOX in self.ctr("images", "list", "--quiet")
 
     # --- processes ---
 
@@ -303,7 +316,7 @@ class Machine:
         with (self.folder / f"{program}.log").open("ab") as log:
             self._started[program] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=CHECKOUT,
-                env={**os.environ, **(env or {})}, preexec_fn=_die_with_parent,
+                env={**os.environ, **(env or {})},
             )  # fmt: skip
 
     def _inside(self, *command: str) -> str:
@@ -317,14 +330,6 @@ class Machine:
         parent = self._started[program].pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
         return int(children[0]) if children else 0
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)
-
-
-def _programs(name: str) -> Path:
-    return build.ensure(name)
 
 
 def _run(*command: str) -> str:

@@ -4,7 +4,7 @@ The node's network has no way out. This program listens in it, and answers or pa
 
     python -m tests.node.outside PID API-PORT
 
-PID is a process in the node's network. It runs until it is ended. Standard library only, so that it starts at once.
+PID is a process in the node's network. It runs until it is ended.
 """
 
 import asyncio
@@ -17,7 +17,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-API = ("10.0.0.1", 443)
+from tests.cluster.harness import SERVICE_ADDRESS
+
+API = (SERVICE_ADDRESS, 443)
 """Where pods look for the API server: the address of the Service `kubernetes`."""
 
 REGISTRIES = {
@@ -120,7 +122,7 @@ async def serve(pid: int, api_port: int) -> None:
     for port, status in REGISTRIES.items():
         await asyncio.start_server(refusing(status), sock=inside(pid, ("127.0.0.1", port)))
     names = inside(pid, ("127.0.0.1", 53), socket.SOCK_DGRAM)
-    names.setblocking(False)
+    names.settimeout(0)
     await asyncio.get_running_loop().create_datagram_endpoint(NoName, sock=names)
     print("listening", flush=True)
     await asyncio.Event().wait()

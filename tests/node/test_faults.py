@@ -5,28 +5,24 @@ every half a second. So the slowest fault, of which the kubelet takes three minu
 """
 
 import os
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.harness import CHECKOUT, Cluster, Manifest, wait_for
-from tests.cluster.installation import Promise, at_work, diagnoses, impatient, promises
+from tests.cluster.harness import CHECKOUT, Cluster, wait_for
+from tests.cluster.installation import Promise, at_work, impatient, promises
 from tests.node import machine
 from tests.node.machine import KUBELET, Machine
+from tests.node.watching import Seen, Watcher, watched
 
 PODS = sorted((Path(__file__).parent / "faults").glob("*.yaml"))
 TABLE = CHECKOUT / "docs" / "faults.md"
 HOLD = timedelta(seconds=4)
 """The longest time that the policy of these tests holds anything back."""
-
-TO_APPEAR, TO_CLEAR = 300.0, 90.0
-"""Seconds. The kubelet says after three minutes that the runtime's events are missing, and takes 30 s to take it back."""
 
 Deed = Callable[[Machine], None]
 
@@ -50,7 +46,9 @@ class Fault:
 
 def _evicting(**thresholds: str) -> Deed:
     """Makes the kubelet believe that it is short of something: the thresholds stand above what there is."""
-    settings = {"evictionHard": {**KUBELET["evictionHard"], **{name.replace("_", "."): to for name, to in thresholds.items()}}}
+    settings = {
+        "evictionHard": {**KUBELET["evictionHard"], **{name.replace("_", "."): to for name, to in thresholds.items()}}
+    }
     return lambda one: one.restart_kubelet(**settings)
 
 
@@ -85,9 +83,7 @@ NODES: Mapping[str, tuple[Fault, ...]] = {
             "the container runtime answers nothing",
             Machine.freeze_runtime,
             Machine.thaw_runtime,
-            (
-                Promise("NodeContainerRuntimeDown", "Node/real-3", ("NodeNotReady", "NodePLEGUnhealthy")),
-            ),
+            (Promise("NodeContainerRuntimeDown", "Node/real-3", ("NodeNotReady", "NodePLEGUnhealthy")),),
         ),
     ),
     "real-4": (
@@ -122,71 +118,6 @@ spec:
 """
 
 
-@dataclass
-class Seen:
-    """What was seen.
-
-    Attributes:
-        lacks: What was missing of each fault when the wait for it was over.
-        stays: The promised keys of each fault that were still open when the wait for its end was over.
-        took: Seconds from each fault to its first object, by the key.
-        said: Each key that was ever open, and what was said of it first.
-    """
-
-    lacks: dict[str, list[str]] = field(default_factory=dict)
-    stays: dict[str, list[str]] = field(default_factory=dict)
-    took: dict[str, dict[str, float]] = field(default_factory=dict)
-    said: dict[str, Manifest] = field(default_factory=dict)
-
-
-@dataclass
-class Watcher:
-    """Looks at the diagnoses all the time, so that several stories can wait for theirs at once."""
-
-    cluster: Cluster
-    seen: Seen
-    now: dict[str, Manifest] = field(default_factory=dict)
-    opened: dict[str, float] = field(default_factory=dict)
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        while not self._over.wait(0.5):
-            self.now = diagnoses(self.cluster)
-            for key, status in self.now.items():
-                if status["state"] != "Open":
-                    self.opened.pop(key, None)
-                elif key not in self.opened:
-                    self.opened[key] = time.monotonic()
-                    self.seen.said.setdefault(key, status)
-
-    def stop(self) -> None:
-        self._over.set()
-
-    def open(self, promise: Promise) -> bool:
-        return promise.key in self.opened
-
-    def live(self, name: str, do: Callable[[], object], mend: Callable[[], object], expect: tuple[Promise, ...]) -> None:
-        """Makes a fault, waits for what it promises, mends it, and waits for the end of that."""
-        begun = time.monotonic()
-        do()
-        self._until(lambda: not self._lacks(expect), TO_APPEAR)
-        self.seen.lacks[name] = self._lacks(expect)
-        self.seen.took[name] = {one.key: self.opened[one.key] - begun for one in expect if self.open(one)}
-        mend()
-        self._until(lambda: not any(map(self.open, expect)), TO_CLEAR)
-        self.seen.stays[name] = [one.key for one in expect if self.open(one)]
-
-    def _lacks(self, expect: tuple[Promise, ...]) -> list[str]:
-        now = self.now
-        return [lack for one in expect if (lack := one.lacks(now))]
-
-    @staticmethod
-    def _until(condition: Callable[[], bool], seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition() and time.monotonic() < deadline:
-            time.sleep(0.25)
-
-
 @pytest.fixture(scope="module")
 def seen(control_plane: Cluster) -> Iterator[Seen]:
     """All faults made, found, mended, and gone."""
@@ -196,19 +127,12 @@ def seen(control_plane: Cluster) -> Iterator[Seen]:
         for name in NODES:
             control_plane.apply(DEPLOYMENT.format(node=name))
             control_plane.kubectl("rollout", "status", f"deployment/on-{name}", "--timeout=60s")
-        found = Seen()
-        watcher = Watcher(control_plane, found)
-        with ThreadPoolExecutor() as pool:
-            looking = pool.submit(watcher.run)
-            try:
-                lives = [pool.submit(_life, watcher, machines[name], NODES[name]) for name in NODES]
-                lives += [pool.submit(_pods, watcher, file) for file in PODS]
-                for life in lives:
-                    life.result()
-            finally:
-                watcher.stop()
-            looking.result()
-        yield found
+        with watched(control_plane) as watcher, ThreadPoolExecutor(len(PODS) + len(NODES)) as pool:
+            lives = [pool.submit(_life, watcher, machines[name], NODES[name]) for name in NODES]
+            lives += [pool.submit(_pods, watcher, file) for file in PODS]
+            for life in lives:
+                life.result()
+        yield watcher.seen
     assert machine.traces() == []
 
 
@@ -270,10 +194,10 @@ def _table(seen: Seen) -> str:
 
 INTRODUCTION = """# Faults of real nodes
 
-Each of these was made on a kubelet and a container runtime of their own, by `make test-node ARGS=--write`; this table is
-what was seen. The time is that from the deed to the `ClusterDiagnosis`, with a policy that holds nothing back for more
-than four seconds. Most of it is the kubelet's own: it counts restarts and failed probes, and speaks of a runtime that does
-not answer after two minutes.
+Each of these was made on a kubelet and a container runtime of their own; this table is what was seen then. `make
+test-node` makes them again, and with `KUBEDX_WRITE_TABLE=1` writes this page. The time is that from the deed to the
+`ClusterDiagnosis`, with a policy that holds nothing back for more than four seconds. Most of it is the kubelet's own:
+it counts restarts and failed probes, and speaks of a runtime that does not answer after two minutes.
 
 | fault | found | after | message |
 |---|---|---|---|
