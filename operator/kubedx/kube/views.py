@@ -113,25 +113,49 @@ class FlexSource(Struct, frozen=True):
     driver: str = ""
 
 
+class HostPathSource(Struct, frozen=True):
+    """A volume that is a file or a directory of the node."""
+
+    path: str = ""
+
+
+class EmptyDirSource(Struct, frozen=True):
+    """A volume that lives as long as its pod; in memory where the medium says so."""
+
+    medium: str = ""
+    size_limit: str | int | float = ""
+
+
 class Volume(Struct, frozen=True):
-    """A pod's volume, as far as it refers to a claim or to a FlexVolume driver."""
+    """A pod's volume, as far as it refers to a claim or a FlexVolume driver, or takes something from the node."""
 
     name: str = ""
     persistent_volume_claim: ClaimSource | None = None
     ephemeral: EphemeralSource | None = None
     flex_volume: FlexSource | None = None
+    host_path: HostPathSource | None = None
+    empty_dir: EmptyDirSource | None = None
 
 
-class Limits(Struct, frozen=True):
-    """A container's resource limits, as quantities in text form."""
+class Amounts(Struct, frozen=True):
+    """Amounts of resources, as quantities in text form."""
 
+    cpu: str | int | float = ""
     memory: str | int | float = ""
+    ephemeral_storage: str | int | float = msgspec.field(default="", name="ephemeral-storage")
 
 
 class Resources(Struct, frozen=True):
-    """The resources that a container may use."""
+    """The resources that a container asks for and may use."""
 
-    limits: Limits = Limits()
+    requests: Amounts = Amounts()
+    limits: Amounts = Amounts()
+
+
+class SecurityContext(Struct, frozen=True):
+    """What a container may do to its node."""
+
+    privileged: bool = False
 
 
 class ContainerPort(Struct, frozen=True):
@@ -153,6 +177,13 @@ class Container(Struct, frozen=True):
     name: str = ""
     resources: Resources = Resources()
     ports: tuple[ContainerPort, ...] = ()
+    security_context: SecurityContext | None = None
+
+
+class LocalReference(Struct, frozen=True):
+    """The name of an object in the same namespace."""
+
+    name: str = ""
 
 
 class NodeSelectorTerm(Struct, frozen=True):
@@ -199,6 +230,10 @@ class PodSpec(Struct, frozen=True):
     node_selector: Labels = NO_PAIRS
     affinity: Affinity | None = None
     scheduler_name: str = "default-scheduler"
+    image_pull_secrets: tuple[LocalReference, ...] = ()
+    host_network: bool = False
+    host_pid: bool = msgspec.field(default=False, name="hostPID")
+    priority_class_name: str = ""
 
     def wants(self, node: str, labels: Mapping[str, str]) -> bool:
         """Whether node selector and required node affinity allow the node.
@@ -450,6 +485,7 @@ class BalancerAddress(Struct, frozen=True):
     """An address of a load balancer; it has an IP or a host name."""
 
     ip: str = ""
+    hostname: str = ""
 
 
 class BalancerStatus(Struct, frozen=True):

@@ -31,7 +31,11 @@ def _parts_of(view: type[View]) -> Callable[[View], tuple[Any, ...]]:
 
 def _leave_out_token(spec: PodSpec) -> None:
     """Leave out the volume that every pod has for its token: its random name would defeat sharing."""
-    kept = [one for one in spec.volumes if one.persistent_volume_claim or one.ephemeral or one.flex_volume]
+    kept = [
+        one
+        for one in spec.volumes
+        if one.empty_dir or one.persistent_volume_claim or one.host_path or one.ephemeral or one.flex_volume
+    ]
     force_setattr(spec, "volumes", tuple(kept))
 
 

@@ -1,12 +1,14 @@
 """What several checks on pods need to know about a pod."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kubedx.core.finding import Severity
 from kubedx.core.inputs import Now, minutes
 from kubedx.kube.views import ContainerStatus, Pod
 
 SYSTEM_NAMESPACE = "kube-system"
+
+_PATIENCE = minutes(10)
 
 
 def is_system(pod: Pod) -> bool:
@@ -46,14 +48,15 @@ def containers_unready_since(pod: Pod) -> datetime | None:
     return pod.status.start_time
 
 
-def severity_of_waiting(pod: Pod, now: Now) -> Severity:
-    """Rate a pod that cannot start: a warning, critical after ten minutes.
+def severity_of_waiting(pod: Pod, now: Now, patience: timedelta = _PATIENCE) -> Severity:
+    """Rate a pod that cannot start: first a warning, then critical.
 
     Args:
         pod: The pod.
         now: The time.
+        patience: After how long it is critical, ten minutes unless the check knows better.
 
     Returns:
         The severity.
     """
-    return Severity.CRITICAL if now.older(containers_unready_since(pod), minutes(10)) else Severity.WARNING
+    return Severity.CRITICAL if now.older(containers_unready_since(pod), patience) else Severity.WARNING

@@ -20,6 +20,7 @@ from kubedx.kube.views import Node
     explains={
         "DaemonSetUnavailable": join.same_node,
         "ImageParentSnapshotMissing": join.same_node,
+        "ImagePullFailed": join.same_node.where(cause="disk full"),
         "KubeletSetupFailed": join.same_node,
         "NodeCNINotReady": join.same_node,
         "NodeContainerRuntimeDown": join.same_node,

@@ -1,11 +1,10 @@
 """PodEvictedNodePressure."""
 
-import re
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
 
+from kubedx.checks._support.evictions import evicted_at, eviction
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -13,7 +12,6 @@ from kubedx.core.inputs import Now, Settings, minutes
 from kubedx.kube.bits import Bit
 from kubedx.kube.views import Pod
 
-_LOW = re.compile(r"^The node was low on resource: (?P<resource>[\w.-]+?)\. ?(?P<details>.*)", re.DOTALL)
 _PRESSURES = {"memory": "memory", "pids": "pid"}
 """What is not in here is one of the resources of a disk: ephemeral-storage, inodes, and the old nodefs and imagefs."""
 
@@ -75,9 +73,9 @@ def pod_evicted_node_pressure(pod: Pod, settings: PodEvictedNodePressureSettings
       `which exceeds its request of …`.
     - https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
     """
-    match = _LOW.match(pod.status.message) if pod.status.reason == "Evicted" else None
-    since = _evicted_at(pod)
-    if match is None or pod.deleted or now.older(since, minutes(settings.window_minutes)):
+    why = eviction(pod.status.message) if pod.status.reason == "Evicted" else None
+    since = evicted_at(pod)
+    if why is None or pod.deleted or now.older(since, minutes(settings.window_minutes)):
         return
     yield Finding(
         pod,
@@ -85,17 +83,7 @@ def pod_evicted_node_pressure(pod: Pod, settings: PodEvictedNodePressureSettings
         severity=Severity.WARNING if pod.controller else Severity.CRITICAL,
         evidence=(field(pod, "status.message", pod.status.message, since),),
         node=pod.spec.node_name,
-        resource=match["resource"],
-        details=match["details"].strip() or "the kubelet gives no figures",
-        pressure=_PRESSURES.get(match["resource"], "disk"),
+        resource=why.resource,
+        details=why.details or "the kubelet gives no figures",
+        pressure=_PRESSURES.get(why.resource, "disk"),
     )
-
-
-def _evicted_at(pod: Pod) -> datetime | None:
-    """When it was evicted: its DisruptionTarget says so, or else the end of its last container or readiness."""
-    target, ready = pod.condition("DisruptionTarget"), pod.condition("Ready")
-    if target:
-        return target.last_transition_time
-    ends = [one.state.terminated.finished_at for one in pod.containers if one.state.terminated]
-    known = [end for end in ends if end]
-    return max(known) if known else ready.last_transition_time if ready else pod.status.start_time

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from kubedx.checks._support.pods import containers_unready_since, status_path
+from kubedx.checks._support.units import is_tiny
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -84,7 +85,7 @@ def pod_oom_killed(pod: Pod, settings: PodOOMKilledSettings, now: Now) -> Answer
             continue
         looping = container.state.waiting is not None and container.state.waiting.reason == "CrashLoopBackOff"
         again = len(kills) > 1 or (looping and container.restart_count > 1)
-        at = kills[0].finished_at
+        at, limit = kills[0].finished_at, _limit(pod, container.name)
         yield Finding(
             pod,
             since=_began(pod, container, at),
@@ -92,7 +93,8 @@ def pod_oom_killed(pod: Pod, settings: PodOOMKilledSettings, now: Now) -> Answer
             evidence=(field(pod, status_path(pod, container), "OOMKilled, exit code 137", at),),
             container=container.name,
             at=at or "an unknown time",
-            limit=_limit(pod, container.name),
+            limit=f"its limit is {limit}" if limit else "it has no memory limit, so its node was out of memory",
+            limit_is="suspicious" if is_tiny(limit) else "plausible",
         )
         return
 
@@ -109,8 +111,6 @@ def _began(pod: Pod, container: ContainerStatus, killed: datetime | None) -> dat
     return min(unready, killed) if unready and killed else killed
 
 
-def _limit(pod: Pod, name: str) -> str:
-    for container in (*pod.spec.init_containers, *pod.spec.containers):
-        if container.name == name and container.resources.limits.memory:
-            return f"its limit is {container.resources.limits.memory}"
-    return "it has no memory limit, so its node was out of memory"
+def _limit(pod: Pod, name: str) -> str | float:
+    containers = (*pod.spec.init_containers, *pod.spec.containers)
+    return next((one.resources.limits.memory for one in containers if one.name == name), "")

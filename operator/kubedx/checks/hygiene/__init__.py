@@ -1,0 +1,1 @@
+"""Checks on how workloads are written: what works today and is a risk, or bad manners."""
