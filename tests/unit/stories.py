@@ -223,16 +223,17 @@ class World:
     Args:
         cast: The cases whose objects the story is about. In half of all worlds, by the first of them, checks about the
             cluster are asked at most once a second.
+        settings: The settings to begin with; None for the defaults with all profiles.
     """
 
-    def __init__(self, cast: list[int]) -> None:
+    def __init__(self, cast: list[int], settings: Settings | None = None) -> None:
         self.cast = [(case, index) for case in cast for index in range(len(cases()[case]))]
         self.kinds = sorted({cases()[case][index]["kind"] for case, index in self.cast} | {"Node", "Pod", "Event"})
         self.now = START
         self.store = Store(KINDS, REGISTRY.event_reasons, since=WATCHED_SINCE)
         for table in self.store.tables.values():
             table.state = State.SYNCED
-        self.settings = policies()[0]
+        self.settings = settings or policies()[0]
         self.interval = timedelta(seconds=cast[0] % 2)
         self.engine = Engine(REGISTRY, self.store, self.settings, self.now, self.interval)
         self.live: dict[tuple[type[View], str], bytes] = {}

@@ -14,13 +14,16 @@ from kubedx.settings import resolve
 from kubedx.store.store import State, Store
 from tests.checks.cases import REGISTRY
 from tests.unit.cluster_edits import START, Edit, Pass, apply, edits
-from tests.unit.stories import Move, World, cases_of, casts, moves
+from tests.unit.stories import Move, World, cases_of, casts, moves, policies
 
 SETTINGS = resolve({"profiles": ["Problem", "Risk", "Advice"]}, None, REGISTRY)
 UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 
 STORIES_AN_EXAMPLE = 25
 """How many times more stories are tried than examples of other laws: 2,500, and many more in the profile `long`."""
+
+LARGE = {"ClusterScaleLimit"}
+"""Checks that speak only of clusters larger than any story; they are heard with the settings of their cases."""
 
 
 def test_incremental_verdicts_equal_those_of_a_full_evaluation_and_of_a_scan() -> None:
@@ -34,14 +37,14 @@ def test_incremental_verdicts_equal_those_of_a_full_evaluation_and_of_a_scan() -
         fired.update(world.fired)
 
     holds()
-    assert {check.id for check in REGISTRY} - fired == set()
+    assert {check.id for check in REGISTRY} - fired <= LARGE
 
 
 @pytest.mark.parametrize("check", [check.id for check in REGISTRY])
 def test_the_law_holds_while_the_objects_of_a_check_come_and_go_one_by_one(check: str) -> None:
     fired = set()
     for case in cases_of(check):
-        world = World([case])
+        world = World([case], policies()[2] if check in LARGE else policies()[0])
         for index in range(len(world.cast)):
             world.put(index, 0)
             world.compare()

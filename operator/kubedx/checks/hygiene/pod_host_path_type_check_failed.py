@@ -2,20 +2,18 @@
 
 import re
 
+from kubedx.checks._support.mounts import MOUNT_REASONS, recent_failures
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Step
-from kubedx.core.inputs import EventRecord, Events, Now, minutes
+from kubedx.core.inputs import Events, Now, minutes
 from kubedx.kube.bits import Bit
 from kubedx.kube.views import Pod
 
-_MOUNT_FAILED = "FailedMount"
 _FAILED = re.compile(
     r"hostPath type check failed: (?P<path>.{1,4096}?) is not a "
     r"(?P<type>file|directory|socket file|character device|block device)"
 )
-_QUIET = minutes(15)
-"""The kubelet tries a mount again at least every two minutes, and its Events are written at least every five."""
 
 
 @check(
@@ -25,8 +23,8 @@ _QUIET = minutes(15)
     raise_after=minutes(1),
     group=by.owner,
     when=Bit.WAITING,
-    events=(_MOUNT_FAILED,),
-    explains={"PodContainerCreatingStuck": join.itself, "PodVolumeMountFailed": join.itself},
+    events=MOUNT_REASONS,
+    explains={"PodContainerCreatingStuck": join.itself, "PodVolumeMountFailed": join.itself.where(cause="host path")},
     steps=(
         Step("Read what the kubelet says.", "kubectl -n {namespace} describe pod {name}"),
         Step("On node {node}, see what is there.", "stat {path}"),
@@ -64,26 +62,15 @@ def pod_host_path_type_check_failed(pod: Pod, events: Events, now: Now) -> Answe
     - `hostPath type check failed: … is not a directory`: `pkg/volume/hostpath/host_path.go`, 1.30 to 1.36.
     - https://kubernetes.io/docs/concepts/storage/volumes/#hostpath
     """
-    waits = any(
-        one.state.waiting and one.state.waiting.reason in {"ContainerCreating", "PodInitializing"}
-        for one in pod.containers
-    )
-    failed = _newest(events.about(pod, _MOUNT_FAILED), now) if waits and not pod.deleted else None
-    if failed:
-        record, match = failed
-        yield Finding(
-            pod,
-            since=record.first,
-            evidence=(record.evidence,),
-            node=pod.spec.node_name,
-            path=match["path"],
-            wanted=match["type"],
-        )
-
-
-def _newest(records: tuple[EventRecord, ...], now: Now) -> tuple[EventRecord, re.Match[str]] | None:
-    for record in records:
-        match = _FAILED.search(record.message)
-        if match and not now.older(record.last, _QUIET):
-            return record, match
-    return None
+    for failure, record in recent_failures(pod, events, now):
+        match = _FAILED.search(failure.why) if failure.kind == "host path" else None
+        if match:
+            yield Finding(
+                pod,
+                since=record.first,
+                evidence=(record.evidence,),
+                node=pod.spec.node_name,
+                path=match["path"],
+                wanted=match["type"],
+            )
+            return
