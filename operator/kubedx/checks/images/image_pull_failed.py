@@ -22,7 +22,6 @@ from kubedx.kube.views import Pod
     explains={
         "DeploymentProgressDeadlineExceeded": join.same_owner,
         "ImagePullBackOff": join.itself,
-        "KubeProxyDown": join.back(join.component),
         "NodeCNINotReady": join.back(join.component),
         "PodContainerCreatingStuck": join.itself,
     },
