@@ -1,13 +1,17 @@
 """NodeExtendedResourceZero."""
 
 from collections.abc import Iterator, Mapping
+from typing import Annotated
 
+from msgspec import Meta
+
+from kubedx.checks._support.nodes import eased, new
 from kubedx.core import join
 from kubedx.core.check import Answer, check
-from kubedx.core.finding import Finding, Step, field
-from kubedx.core.inputs import minutes
+from kubedx.core.finding import Finding, Severity, Step, field
+from kubedx.core.inputs import Lookup, Now, Settings, minutes
 from kubedx.kube.quantity import amount
-from kubedx.kube.views import Node
+from kubedx.kube.views import Node, Pod
 
 _DEVICES: Mapping[str, tuple[str, ...]] = {
     "amd.com": ("amd.com/gpu.", "beta.amd.com/gpu.", "feature.node.kubernetes.io/pci-1002.present"),
@@ -27,6 +31,14 @@ _DEVICES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """By the domain of a resource the beginnings of labels that are set where the hardware has the device."""
+
+
+class NodeExtendedResourceZeroSettings(Settings, frozen=True, rename="camel"):
+    """Settings of NodeExtendedResourceZero."""
+
+    grace_minutes: Annotated[
+        int, Meta(ge=0, le=120, description="Minutes that a new node may take to install drivers and plugins.")
+    ] = 15
 
 
 @check(
@@ -50,7 +62,9 @@ _DEVICES: Mapping[str, tuple[str, ...]] = {
     ),
     since="0.1.0",
 )
-def node_extended_resource_zero(node: Node) -> Answer:
+def node_extended_resource_zero(
+    node: Node, pods: Lookup[Pod] | None, now: Now, settings: NodeExtendedResourceZeroSettings
+) -> Answer:
     """A node has devices, such as GPUs, and offers none of them.
 
     ## Meaning
@@ -68,35 +82,57 @@ def node_extended_resource_zero(node: Node) -> Answer:
     Mend or restart the plugin, reload the driver, restart the machine if the device has fallen off the bus.
 
     ## Limitations
-    A resource that counts zero is reported only if the node's labels say that the device is there, as plugins also
-    register what a node does not have, and the kubelet never forgets a resource. Where another resource of the same
-    domain counts more (shared GPUs, MIG), nothing is wrong. Fewer devices than before are not noticed.
+    Plugins also register what a node does not have, and the kubelet forgets no resource. So one that counts zero is
+    reported only if the node's labels say that the device is there, or if the node has a pod with `device-plugin` in
+    its name that is not ready. Where another resource of the same domain counts more (shared GPUs, MIG), nothing is
+    wrong. Fewer devices than before are not noticed. A new node has a quarter of an hour; on a node that was cordoned
+    within the last hour it is only worth an info.
 
     ## References
     - `pkg/kubelet/cm/devicemanager/manager.go` (GetCapacity): broken devices stay in the capacity, those of a plugin
       that is gone are zero, 1.10 to 1.36.
     - https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/
     """
-    if node.deleted:
-        return
-    for resource, capacity in sorted(_extended(node)):
-        domain = resource.partition("/")[0]
-        if any(left for name, left in _left(node) if name.startswith(f"{domain}/")):
-            continue
-        label = next((one for one in sorted(node.metadata.labels) if one.startswith(_DEVICES.get(domain, "-"))), None)
-        if capacity:
-            why = f"all {capacity:.0f} are out of order"
-        elif label and node.metadata.labels[label] not in {"false", "0"}:
-            why = f"it has the label {label}"
-        else:
-            continue
+    found = next(_gone(node, pods), None)
+    if found and not node.deleted and not new(node, now, minutes(settings.grace_minutes)):
+        resource, why = found
         yield Finding(
             node,
+            severity=eased(Severity.WARNING, node, now),
             evidence=(field(node, f"status.allocatable[{resource}]", 0),),
             resource=resource,
             why=why,
         )
-        return
+
+
+def _gone(node: Node, pods: Lookup[Pod] | None) -> Iterator[tuple[str, str]]:
+    """The resources of which the node has devices and offers none, each with what tells so."""
+    offered = {name.partition("/")[0] for name, left in node.status.allocatable.items() if amount(left)}
+    for resource, capacity in sorted(_extended(node)):
+        domain = resource.partition("/")[0]
+        if domain in offered:
+            continue
+        if capacity:
+            yield resource, f"all {capacity:.0f} are out of order"
+        elif label := _label(node, domain):
+            yield resource, f"it has the label {label}"
+        elif plugin := _ailing_plugin(node, pods):
+            yield resource, f"its device plugin {plugin} is not ready"
+
+
+def _label(node: Node, domain: str) -> str | None:
+    beginnings, labels = _DEVICES.get(domain, ()), node.metadata.labels
+    return min(
+        (one for one in labels if one.startswith(beginnings) and labels[one] not in {"false", "0"}), default=None
+    )
+
+
+def _ailing_plugin(node: Node, pods: Lookup[Pod] | None) -> str | None:
+    for pod in pods.on_node(node) if pods else ():
+        ready = pod.condition("Ready")
+        if "device-plugin" in pod.name and pod.controller and not (ready and ready.status == "True"):
+            return f"{pod.namespace}/{pod.name}"
+    return None
 
 
 def _extended(node: Node) -> Iterator[tuple[str, float]]:
@@ -106,8 +142,3 @@ def _extended(node: Node) -> Iterator[tuple[str, float]]:
         number = amount(quantity)
         if not is_own and number is not None:
             yield name, number
-
-
-def _left(node: Node) -> Iterator[tuple[str, float]]:
-    for name, quantity in node.status.allocatable.items():
-        yield name, amount(quantity) or 0
