@@ -22,7 +22,7 @@ UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, H
 STORIES_AN_EXAMPLE = 25
 """How many times more stories are tried than examples of other laws: 2,500, and many more in the profile `long`."""
 
-LARGE = {"ClusterScaleLimit"}
+LARGE = {"ClusterScaleLimit", "JobHistoryUnbounded"}
 """Checks that speak only of clusters larger than any story; they are heard with the settings of their cases."""
 
 

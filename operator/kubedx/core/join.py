@@ -198,11 +198,15 @@ def _component(finding: Finding, read: Reader) -> Iterator[str]:
     subject = finding.subject
     if isinstance(subject, Pod):
         yield finding.ref.text
+        if subject.namespace == "kube-system" and subject.metadata.labels.get("tier") == "control-plane":
+            yield f"control plane/{subject.metadata.labels.get('component', '')}"
         controller = subject.controller
         if controller and controller.kind == "DaemonSet" and controller.name.startswith(CNI_DAEMON_SETS):
             yield f"network plugin/{subject.spec.node_name}"
     elif isinstance(subject, Node):
         yield f"network plugin/{subject.name}"
+    elif finding.ref.kind == "Component":
+        yield f"control plane/{finding.ref.name}"
     else:
         yield from _pods(finding, read)
 
@@ -283,7 +287,7 @@ component = Join(
     _component,
     (EndpointSlice,),
     description="The cause is a pod of the component behind the symptom: an aggregated API's server, "
-    "a node's network plugin.",
+    "a node's network plugin, a part of the control plane.",
 )
 
 cluster = Join(

@@ -657,10 +657,30 @@ class Ordinals(Struct, frozen=True):
     start: int = 0
 
 
+class OrderedUpdate(Struct, frozen=True):
+    """Which of its pods a StatefulSet replaces: those whose number is not below the partition."""
+
+    partition: int = 0
+
+
+class UpdateStrategy(Struct, frozen=True):
+    """Whether a StatefulSet replaces its pods by itself, and which."""
+
+    type: str = "RollingUpdate"
+    rolling_update: OrderedUpdate = OrderedUpdate()
+
+
 class StatefulSetSpec(WorkloadSpec, frozen=True):
-    """The part of a StatefulSet's spec that checks read."""
+    """What a StatefulSet asks for."""
 
     ordinals: Ordinals = Ordinals()
+    update_strategy: UpdateStrategy = UpdateStrategy()
+
+
+class StatefulSetStatus(WorkloadStatus, frozen=True):
+    """What a StatefulSet has."""
+
+    update_revision: Single = ""
 
 
 class StatefulSet(Workload, frozen=True):
@@ -669,6 +689,15 @@ class StatefulSet(Workload, frozen=True):
     resource: ClassVar[Resource] = Resource("apps", "v1", "statefulsets", "StatefulSet")
 
     spec: StatefulSetSpec = StatefulSetSpec()
+    status: StatefulSetStatus = StatefulSetStatus()
+
+
+class ReplicationController(View, frozen=True):
+    """A number of equal pods, from before there were ReplicaSets."""
+
+    resource: ClassVar[Resource] = Resource("", "v1", "replicationcontrollers", "ReplicationController")
+
+    spec: WorkloadSpec = WorkloadSpec()
 
 
 class DaemonSetSpec(Struct, frozen=True):
@@ -699,6 +728,7 @@ class JobSpec(Struct, frozen=True):
     parallelism: int = 1
     completions: int | None = None
     suspend: bool = False
+    ttl_seconds_after_finished: int | None = None
 
 
 class JobStatus(Struct, frozen=True):
@@ -829,6 +859,7 @@ KINDS: tuple[type[View], ...] = (
     Deployment,
     ReplicaSet,
     StatefulSet,
+    ReplicationController,
     DaemonSet,
     Job,
     HorizontalPodAutoscaler,

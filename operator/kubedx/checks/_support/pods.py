@@ -60,3 +60,47 @@ def severity_of_waiting(pod: Pod, now: Now, patience: timedelta = _PATIENCE) -> 
         The severity.
     """
     return Severity.CRITICAL if now.older(containers_unready_since(pod), patience) else Severity.WARNING
+
+
+_STARTING = ("ContainerCreating", "PodInitializing")
+
+
+def trouble(pod: Pod) -> str:
+    """Say in a few words why a pod is not ready.
+
+    Args:
+        pod: A pod that is not ready.
+
+    Returns:
+        Such as ``container web waits: CrashLoopBackOff, it ended with exit code 1``.
+    """
+    if pod.deleted:
+        return "it is being deleted"
+    if pod.status.phase == "Failed":
+        return f"it failed: {pod.status.reason or 'its containers ended'}"
+    if not pod.spec.node_name:
+        return "it has no node"
+    return next(filter(None, (_waits(pod), _ended(pod), _starts(pod), _unready(pod))), "it is not ready")
+
+
+def _waits(pod: Pod) -> str:
+    for one in pod.containers:
+        if one.state.waiting and one.state.waiting.reason not in _STARTING:
+            ended = one.last_state.terminated
+            how = f", it ended with exit code {ended.exit_code}" if ended else ""
+            return f"container {one.name} waits: {one.state.waiting.reason}{how}"
+    return ""
+
+
+def _ended(pod: Pod) -> str:
+    ended = [(one.name, one.state.terminated) for one in pod.containers if one.state.terminated]
+    return next((f"container {name} ended with exit code {how.exit_code}" for name, how in ended if how.exit_code), "")
+
+
+def _starts(pod: Pod) -> str:
+    waiting = [(one.name, one.state.waiting) for one in pod.containers if one.state.waiting]
+    return next((f"container {name} waits: {why.reason}" for name, why in waiting), "")
+
+
+def _unready(pod: Pod) -> str:
+    return next((f"container {one.name} is not ready" for one in pod.status.container_statuses if not one.ready), "")

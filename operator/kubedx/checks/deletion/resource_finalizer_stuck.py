@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from kubedx.checks._support.finalizers import of_rancher
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -31,6 +32,14 @@ KEEPERS = {
     **BY_DESIGN,
 }
 """What it means that a finalizer of Kubernetes itself stays."""
+
+CONTROLLER_MANAGER = "kube-controller-manager"
+ITS_OWN = frozenset({
+    "batch.kubernetes.io/job-tracking", "foregroundDeletion", "kubernetes.io/pv-controller",
+    "kubernetes.io/pv-protection", "networking.k8s.io/service-cidr-finalizer", "orphan",
+    "resource.kubernetes.io/delete-protection",
+})  # fmt: skip
+"""The finalizers that kube-controller-manager takes off."""
 
 CLAIMS_OWN = "kubernetes.io/pvc-protection"
 """The finalizer of claims that has a check of its own."""
@@ -92,7 +101,8 @@ def resource_finalizer_stuck(subject: Object, settings: ResourceFinalizerStuckSe
     Only kinds that kubedx watches are looked at; while one of them cannot be read, the check counts as skipped for that
     kind and judges the others. Pods count when their containers have ended. Waiting that is by
     design, for dependents, a bound claim or a drain, is information and no warning. Claims that are in use are left to
-    PVCStuckTerminating and the finalizers in a namespace's spec to NamespaceStuckTerminating.
+    PVCStuckTerminating, the finalizers in a namespace's spec to NamespaceStuckTerminating, and those of Rancher to
+    RancherFinalizersRemaining.
 
     ## References
     - https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/
@@ -100,7 +110,7 @@ def resource_finalizer_stuck(subject: Object, settings: ResourceFinalizerStuckSe
       `cloud-provider/service/helpers/helper.go`, 1.20 to 1.36.
     """
     others = CLAIMS_OWN if isinstance(subject, PersistentVolumeClaim) else ""
-    found = [one for one in subject.metadata.finalizers if one != others]
+    found = [one for one in subject.metadata.finalizers if one != others and not of_rancher(one)]
     still_running = isinstance(subject, Pod) and subject.metadata.deletion_grace_period_seconds != 0
     if not subject.deleted or not found or still_running:
         return
@@ -117,6 +127,13 @@ def resource_finalizer_stuck(subject: Object, settings: ResourceFinalizerStuckSe
         evidence=(field(subject, "metadata.finalizers", ", ".join(found), subject.deleted),),
         deleted=subject.deleted,
         finalizers=", ".join(found),
-        keeper="cloud" if blamed == OF_BALANCERS else "other",
+        keeper=_keeper(blamed, found),
         why=KEEPERS.get(blamed or found[0], "its controller has not finished, or is gone"),
     )
+
+
+def _keeper(blamed: str, found: list[str]) -> str:
+    """Whose part of the control plane should have taken the finalizers off."""
+    if blamed == OF_BALANCERS:
+        return "cloud"
+    return CONTROLLER_MANAGER if ITS_OWN.issuperset(found) else "other"

@@ -22,6 +22,7 @@ from kubedx.kube.views import Node
         "ImageParentSnapshotMissing": join.same_node,
         "ImagePullFailed": join.same_node.where(cause="disk full"),
         "KubeletSetupFailed": join.same_node,
+        "APIServerStaticPodUnhealthy": join.back(join.same_node),
         "NodeCNINotReady": join.same_node,
         "NodeContainerRuntimeDown": join.same_node,
         "NodeEvictionThresholdMet": join.same_node.where(pressure="disk"),

@@ -32,6 +32,7 @@ class NodeNotReadySettings(Settings, frozen=True, rename="camel"):
     explains={
         "ClusterDNSDown": join.same_node,
         "DaemonSetUnavailable": join.same_node,
+        "DeploymentMinimumReplicasUnavailable": join.same_node,
         "PodEvictedByTaint": join.same_node,
         "PodNodeLost": join.same_node,
         "PodNotReady": join.same_node,

@@ -86,4 +86,5 @@ def pvc_stuck_terminating(
         evidence=(field(claim, "metadata.finalizers", PROTECTION, claim.deleted),),
         deleted=claim.deleted,
         why=why,
+        cause="used" if users else "unused",
     )

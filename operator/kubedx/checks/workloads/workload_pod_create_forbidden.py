@@ -30,7 +30,10 @@ class WorkloadPodCreateForbiddenSettings(Settings, frozen=True, rename="camel"):
     clear_after=minutes(0),
     group=by.owner,
     events=(CONTROLLERS_REASON,),
-    explains={"DeploymentProgressDeadlineExceeded": join.same_owner},
+    explains={
+        "DeploymentMinimumReplicasUnavailable": join.same_owner,
+        "DeploymentProgressDeadlineExceeded": join.same_owner,
+    },
     steps=(
         Step("Read the refusals.", "kubectl -n {namespace} describe {kind} {name}"),
         Step(

@@ -1,0 +1,153 @@
+"""The control plane where it runs as static pods, and its nodes.
+
+kubeadm, kind, minikube, RKE2 and Talos run it so and label the pods `tier=control-plane` and `component=…`
+(`cmd/kubeadm/app/phases/controlplane`, 1.13 to 1.36). Managed clusters, k3s and k0s show no such pods.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from kubedx.checks._support.pods import SYSTEM_NAMESPACE, trouble
+from kubedx.core.finding import Evidence, Ref, absent, field
+from kubedx.core.inputs import Lookup, Reader, derived
+from kubedx.kube.quantity import amount
+from kubedx.kube.views import Node, Pod
+
+ETCD, API_SERVER = "etcd", "kube-apiserver"
+CONTROLLER_MANAGER, SCHEDULER = "kube-controller-manager", "kube-scheduler"
+COMPONENTS = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER)
+TOGETHER = frozenset({API_SERVER, CONTROLLER_MANAGER, SCHEDULER})
+"""What each node of a control plane runs. etcd may have nodes of its own, or be no pod."""
+
+_LABEL = {"tier": "control-plane"}
+_ROLES = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+
+
+def static_pods(pods: Lookup[Pod]) -> tuple[Pod, ...]:
+    """Find the static pods of the control plane; none where it does not run so."""
+    found = pods.selected_by(_LABEL, SYSTEM_NAMESPACE)
+    return tuple(pod for pod in found if component(pod) in COMPONENTS and _is_static(pod))
+
+
+def component(pod: Pod) -> str:
+    """Name the part of the control plane that a pod runs, such as ``kube-scheduler``."""
+    return pod.metadata.labels.get("component", "")
+
+
+def _is_static(pod: Pod) -> bool:
+    return not pod.deleted and (pod.controller is None or pod.controller.kind == "Node")
+
+
+def is_ready(pod: Pod) -> bool:
+    """Tell whether a pod's Ready condition is True."""
+    ready = pod.condition("Ready")
+    return ready is not None and ready.status == "True"
+
+
+def unready_since(pod: Pod) -> datetime | None:
+    """Say since when a pod that is not ready is so."""
+    ready = pod.condition("Ready")
+    return ready.last_transition_time if ready else pod.created
+
+
+def is_judged(pod: Pod, nodes: Lookup[Node] | None) -> bool:
+    """Tell whether a static pod's state is its own: that of a node that is not ready says only that nobody reports."""
+    node = nodes.get("", pod.spec.node_name) if nodes else None
+    ready = node.condition("Ready") if node else None
+    return ready is None or ready.status == "True"
+
+
+def not_ready(pod: Pod) -> Evidence:
+    """Give as evidence that a pod is not ready."""
+    ready = pod.condition("Ready")
+    return field(
+        pod, "status.conditions[Ready]", ready.message or ready.status if ready else "missing", unready_since(pod)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """A part of the control plane of which no instance works.
+
+    Attributes:
+        subject: The part, as a name.
+        since: Since when; None where nothing tells.
+        what: How that shows, in words.
+        evidence: What it rests on.
+        nodes: The nodes of its instances.
+    """
+
+    subject: Ref
+    since: datetime | None
+    what: str
+    evidence: tuple[Evidence, ...]
+    nodes: tuple[str, ...] = ()
+
+
+def down(wanted: str, pods: Lookup[Pod], nodes: Lookup[Node] | None) -> Down | None:
+    """Find out whether no instance of a part of the control plane works.
+
+    Args:
+        wanted: The part, one of `TOGETHER`.
+        pods: The pods.
+        nodes: The nodes, where they can be read.
+
+    Returns:
+        How that shows; None where one works, and where the control plane shows no pods.
+    """
+    found = static_pods(pods)
+    own = [pod for pod in found if component(pod) == wanted]
+    subject = Ref("Component", "", wanted)
+    if own:
+        if any(map(is_ready, own)) or not any(is_judged(pod, nodes) for pod in own):
+            return None
+        last = max(own, key=lambda pod: (str(unready_since(pod) or ""), pod.name))
+        what = f"none of its pods ({len(own)}) is ready; {last.name}: {trouble(last)}"
+        return Down(subject, unready_since(last), what, tuple(map(not_ready, own[:5])), _nodes(own))
+    others = {component(pod) for pod in found}
+    if not others >= TOGETHER - {wanted} or pods.selected_by({"component": wanted}, SYSTEM_NAMESPACE):
+        return None
+    missing = Ref("Pod", SYSTEM_NAMESPACE, f"{wanted}-{found[0].spec.node_name}")
+    what = "it has no pod, while other parts of the control plane have; its manifest is missing or not valid"
+    return Down(subject, None, what, (absent(missing),))
+
+
+def _nodes(pods: Iterable[Pod]) -> tuple[str, ...]:
+    return tuple(sorted({pod.spec.node_name for pod in pods if pod.spec.node_name}))
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A node of the control plane: its name, its cores and its bytes of memory, None where they are not known."""
+
+    name: str
+    cores: float | None
+    memory: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """The nodes of a cluster.
+
+    Attributes:
+        control: Those that say that they are of the control plane; none in a managed cluster.
+        workers: How many others there are.
+    """
+
+    control: tuple[Machine, ...]
+    workers: int
+
+
+@derived(Node)
+def machines(read: Reader) -> Machines:
+    """Tell the nodes of the control plane from the others."""
+    lookup = read.lookup(Node)
+    nodes = [node for node in lookup.all() if not node.deleted] if lookup else []
+    control = [node for node in nodes if any(role in node.metadata.labels for role in _ROLES)]
+    return Machines(tuple(map(_machine, control)), len(nodes) - len(control))
+
+
+def _machine(node: Node) -> Machine:
+    capacity = node.status.capacity
+    return Machine(node.name, amount(capacity.get("cpu")), amount(capacity.get("memory")))
