@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+from kubedx.checks._support.nodes import true_condition
 from kubedx.core.inputs import EventRecord, Events, Now, minutes
 from kubedx.kube.views import Node
 
@@ -100,3 +101,18 @@ def is_over(node: Node, condition: str, last: datetime | None) -> bool:
     found = node.condition(condition)
     turned = found.last_transition_time if found and found.status == "False" else None
     return turned is not None and last is not None and turned > last
+
+
+def since_within(node: Node, condition: str, first: datetime | None) -> datetime | None:
+    """Say since when something is reported that goes along with a condition, and that may also come alone.
+
+    Args:
+        node: The node.
+        condition: The type of the condition.
+        first: When it was reported first: one Event adds up the reports of hours.
+
+    Returns:
+        That time, or since when the condition is True, if that is later: what came before was before this trouble.
+    """
+    present = true_condition(node, condition)
+    return max(filter(None, (first, present.last_transition_time if present else None)), default=None)

@@ -1,13 +1,11 @@
 """NodeEvictionThresholdMet."""
 
 import re
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
 
-from kubedx.checks._support.nodes import true_condition
-from kubedx.checks._support.reports import is_over, reports
+from kubedx.checks._support.reports import is_over, reports, since_within
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step
@@ -83,7 +81,7 @@ def node_eviction_threshold_met(
     often = found.often(settings.critical_times, minutes(30))
     yield Finding(
         node,
-        since=_since(node, condition, found.first),
+        since=since_within(node, condition, found.first),
         severity=Severity.CRITICAL if often else Severity.WARNING,
         evidence=(found.record.evidence,),
         resource=found.what,
@@ -94,9 +92,3 @@ def node_eviction_threshold_met(
 def _resource(record: EventRecord) -> str | None:
     match = _RECLAIMS.search(record.message)
     return match["resource"].lower() if match else None
-
-
-def _since(node: Node, condition: str, first: datetime | None) -> datetime | None:
-    """Since when: one Event counts attempts of an hour, and an earlier pressure may be over since long."""
-    present = true_condition(node, condition)
-    return max(filter(None, (first, present.last_transition_time if present else None)), default=None)

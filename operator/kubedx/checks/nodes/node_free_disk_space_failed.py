@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from kubedx.checks._support.garbage import shortage
-from kubedx.checks._support.reports import reports
+from kubedx.checks._support.reports import reports, since_within
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step
@@ -81,7 +81,7 @@ def node_free_disk_space_failed(
         often = found.often(settings.critical_times, minutes(30))
         yield Finding(
             node,
-            since=found.first,
+            since=since_within(node, "DiskPressure", found.first),
             severity=Severity.CRITICAL if often else Severity.WARNING,
             evidence=(found.record.evidence,),
             why=found.what.why,

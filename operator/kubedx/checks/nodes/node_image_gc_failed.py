@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from kubedx.checks._support.garbage import trouble
 from kubedx.checks._support.nodes import true_condition
-from kubedx.checks._support.reports import reports
+from kubedx.checks._support.reports import reports, since_within
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step
 from kubedx.core.inputs import Events, Now, Settings, minutes
@@ -79,7 +79,7 @@ def node_image_gc_failed(node: Node, events: Events, now: Now, settings: NodeIma
     urgent = found.often(settings.critical_times, minutes(30)) or true_condition(node, "DiskPressure") is not None
     yield Finding(
         node,
-        since=found.first,
+        since=since_within(node, "DiskPressure", found.first) if found.what == "space" else found.first,
         severity=Severity.CRITICAL if urgent else Severity.WARNING,
         evidence=(found.record.evidence,),
         detail=found.record.message,
