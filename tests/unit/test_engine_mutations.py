@@ -357,6 +357,21 @@ def a_value_of_many_is_computed_while_something_is_looked_up(engine: Mutant) -> 
     world.settle()
 
 
+def a_value_of_many_is_not_asked_for_any_more(engine: Mutant) -> None:
+    world = World(engine, declared(node_derived))
+    world.put("StorageClass", "c")
+    world.put("Node", "a")
+    world.settle()
+    world.remove("Node", "a")
+    world.put("StorageClass", "d")
+    world.settle()
+    world.put("StorageClass", "e")
+    world.settle()
+    assert not world.engine._value_reads, "nobody asks for it"
+    world.put("Node", "a")
+    world.settle()
+
+
 def a_limit_is_set_and_a_check_switched_off(engine: Mutant) -> None:
     world = World(engine, declared(node_limit), declared(node_empty), declared(few_nodes), declared(node_old))
     world.configure(**{one.id: {"enabled": False} for one in world.checks})
@@ -476,7 +491,8 @@ STORIES = (
     a_named_pod_comes_and_goes, a_pod_goes_from_node_to_node, pods_of_a_node_are_counted, events_tell_of_a_node,
     a_kind_cannot_be_read_for_a_while,
     time_passes, a_node_flips, a_value_of_many_changes,
-    a_value_of_many_is_computed_while_something_is_looked_up, a_limit_is_set_and_a_check_switched_off,
+    a_value_of_many_is_computed_while_something_is_looked_up, a_value_of_many_is_not_asked_for_any_more,
+    a_limit_is_set_and_a_check_switched_off,
     one_thing_alters_after_another, namespaces_are_left_out_and_taken_in, a_check_breaks_and_recovers,
     an_owner_comes_to_light, a_kind_is_discovered_later, the_cluster_is_asked_once_a_second,
 )  # fmt: skip

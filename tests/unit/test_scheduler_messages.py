@@ -2,9 +2,12 @@
 
 import pytest
 
-from kubedx.checks._support.scheduling import ClosedNode, misfit
+from kubedx.checks._support.fit import fit
+from kubedx.checks._support.places import Nodes, Place
+from kubedx.checks._support.scheduling import misfit
 from kubedx.kube.meta import ObjectMeta
 from kubedx.kube.selectors import Requirement
+from kubedx.kube.slots import Pairs
 from kubedx.kube.views import (
     Affinity,
     NodeAffinity,
@@ -69,17 +72,22 @@ def test_a_cluster_without_nodes_has_a_message_of_its_own() -> None:
     assert misfit("no nodes available to schedule pods").binding(nodes_in_trouble=False) == "no nodes"
 
 
-LOST = ClosedNode("n", {"pool": "a"}, (Taint(key="node.kubernetes.io/not-ready", effect="NoSchedule"),))
+LOST = Place("n", {"pool": "a"}, (Taint(key="node.kubernetes.io/not-ready", effect="NoSchedule"),), is_ready=False)
+TOLD = misfit("0/1 nodes are available: 1 node(s) had untolerated taint(s).")
 
 
 def pod(selector: dict[str, str], *tolerations: Toleration) -> Pod:
-    return Pod(metadata=ObjectMeta(name="p"), spec=PodSpec(node_selector=selector, tolerations=tolerations))
+    return Pod(metadata=ObjectMeta(name="p"), spec=PodSpec(node_selector=Pairs(selector), tolerations=tolerations))
+
+
+def excludes(found: Pod) -> bool:
+    return fit(found, TOLD, Nodes((LOST,)), {}).closed == ("n",)
 
 
 def test_a_node_in_trouble_excludes_the_pods_that_may_run_there() -> None:
-    assert LOST.excludes(pod({}))
-    assert LOST.excludes(pod({"pool": "a"}))
-    assert not LOST.excludes(pod({"pool": "b"}))
+    assert excludes(pod({}))
+    assert excludes(pod({"pool": "a"}))
+    assert not excludes(pod({"pool": "b"}))
 
 
 def demanding(**term: tuple[Requirement, ...]) -> Pod:
@@ -89,22 +97,36 @@ def demanding(**term: tuple[Requirement, ...]) -> Pod:
 
 
 def test_a_node_in_trouble_excludes_no_pod_that_demands_another() -> None:
-    assert LOST.excludes(demanding(match_expressions=(Requirement(key="pool", operator="In", values=("a", "b")),)))
-    assert not LOST.excludes(demanding(match_expressions=(Requirement(key="pool", operator="NotIn", values=("a",)),)))
+    assert excludes(demanding(match_expressions=(Requirement(key="pool", operator="In", values=("a", "b")),)))
+    assert not excludes(demanding(match_expressions=(Requirement(key="pool", operator="NotIn", values=("a",)),)))
 
 
 def test_a_pod_of_a_daemon_set_is_excluded_by_its_own_node_only() -> None:
-    assert LOST.excludes(demanding(match_fields=(Requirement(key="metadata.name", operator="In", values=("n",)),)))
-    assert not LOST.excludes(demanding(match_fields=(Requirement(key="metadata.name", operator="In", values=("m",)),)))
+    assert excludes(demanding(match_fields=(Requirement(key="metadata.name", operator="In", values=("n",)),)))
+    assert not excludes(demanding(match_fields=(Requirement(key="metadata.name", operator="In", values=("m",)),)))
 
 
 def test_a_term_without_a_demand_selects_no_node() -> None:
-    assert not LOST.excludes(demanding())
+    assert not excludes(demanding())
 
 
 def test_a_pod_that_tolerates_the_trouble_is_not_excluded() -> None:
-    assert not LOST.excludes(pod({}, Toleration(operator="Exists")))
-    assert LOST.excludes(pod({}, Toleration(key="node.kubernetes.io/not-ready", operator="Exists", effect="NoExecute")))
+    assert not excludes(pod({}, Toleration(operator="Exists")))
+    assert excludes(pod({}, Toleration(key="node.kubernetes.io/not-ready", operator="Exists", effect="NoExecute")))
+
+
+def test_what_alone_excludes_a_node_is_to_blame_and_not_what_excludes_most() -> None:
+    said = misfit("0/4 nodes are available: 1 node(s) didn't match Pod's node affinity, 3 node(s) were unschedulable")
+
+    assert said.binding(nodes_in_trouble=False) == "unschedulable node"
+    assert said.binding(nodes_in_trouble=False, alone=frozenset({"affinity"})) == "affinity"
+    assert said.binding(nodes_in_trouble=False, alone=frozenset({"insufficient resources"})) == "insufficient resources"
+
+
+def test_the_resources_of_which_there_is_too_little_are_listed() -> None:
+    said = misfit("0/4 nodes are available: 1 Insufficient cpu, 1 Too many pods, 3 Insufficient nvidia.com/gpu.")
+
+    assert said.lacking == ("cpu", "nvidia.com/gpu")
 
 
 def test_pods_that_only_a_lost_node_could_take_are_tied_to_it() -> None:

@@ -423,6 +423,9 @@ class Engine:
         while self._stale_values:
             derived, _ = self._stale_values.popitem()
             before = self._values.pop(derived, self)
+            if not self._readers_of(_token(derived)):
+                self._set_readings(derived, self._value_reads, _NO_TOKENS)  # Computed anew when somebody asks again.
+                continue
             with suppress(Exception):  # Where it breaks, each of its readers meets the error, and tells it as its own.
                 self._values[derived] = self._compute(derived)
             if derived not in self._values or self._values[derived] != before:

@@ -27,6 +27,8 @@ class Bit(IntFlag):
     """A pod with a container that ended, now or before its last restart."""
     DISRUPTED = auto()
     """A pod that something chose to end (condition DisruptionTarget)."""
+    UNSCHEDULED = auto()
+    """A pod for which the scheduler has found no node (condition PodScheduled)."""
 
 
 ANY = Bit(0)
@@ -74,6 +76,8 @@ def _pod(pod: Pod) -> Bit:
             ready = condition.status == "True"
         elif condition.type == "DisruptionTarget":
             found |= Bit.DISRUPTED
+        elif condition.type == "PodScheduled" and condition.status == "False":
+            found |= Bit.UNSCHEDULED
     for container in pod.containers:
         if container.state.waiting:
             found |= Bit.WAITING

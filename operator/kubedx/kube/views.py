@@ -177,6 +177,7 @@ class Container(Struct, frozen=True):
     name: str = ""
     resources: Resources = Resources()
     ports: tuple[ContainerPort, ...] = ()
+    restart_policy: str = ""
     security_context: SecurityContext | None = None
 
 
@@ -230,6 +231,7 @@ class PodSpec(Struct, frozen=True):
     node_selector: Labels = NO_PAIRS
     affinity: Affinity | None = None
     scheduler_name: str = "default-scheduler"
+    overhead: Amounts = Amounts()
     image_pull_secrets: tuple[LocalReference, ...] = ()
     host_network: bool = False
     host_pid: bool = msgspec.field(default=False, name="hostPID")

@@ -1,16 +1,36 @@
 """The nodes as a scheduler sees them: where a pod, a volume or a port may be."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from kubedx.checks._support.scheduling import CORDON
-from kubedx.core.inputs import Reader, derived
+from kubedx.checks._support.scheduling import CORDON, TROUBLE
+from kubedx.core.inputs import Lookup, Reader, derived
 from kubedx.kube.meta import NO_PAIRS
 from kubedx.kube.selectors import Requirement
-from kubedx.kube.views import Node, NodeSelector, Pod, Taint
+from kubedx.kube.views import (
+    Node,
+    NodeSelector,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    Pod,
+    PodSpec,
+    Taint,
+)
+
+T = TypeVar("T")
 
 FEW = 3
 """How many names a sentence takes."""
+
+_MOST_KNOWN = 512
+
+CORDONED, IN_TROUBLE, TAINTED, ELSEWHERE = "cordon", "trouble", "taint", "affinity"
+"""What keeps a pod from a node that does not depend on what else is there: somebody's cordon, a taint of the node's own
+trouble, another taint that the pod does not tolerate, and the pod's own selector or affinity."""
+
+Tied = tuple[PersistentVolume, NodeSelector]
+"""A volume and the nodes from which it can be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +40,7 @@ class Place:
     Attributes:
         name: The node's name.
         labels: Its labels.
-        taints: The taints that keep pods away, a cordon among them, without their times.
+        taints: The taints that keep pods away, the cordon first, without their times.
         is_ready: Whether its Ready condition is True.
         zone: The zone that its labels name, empty where there is none.
         allocatable: What pods may use of it in all, by resource, as quantities in text form.
@@ -29,7 +49,7 @@ class Place:
     name: str
     labels: Mapping[str, str]
     taints: tuple[Taint, ...]
-    is_ready: bool
+    is_ready: bool = True
     zone: str = ""
     allocatable: Mapping[str, str | int | float] = NO_PAIRS
 
@@ -40,17 +60,97 @@ class Place:
 
     def repels(self, pod: Pod) -> Taint | None:
         """The first taint that the pod does not tolerate, the cordon first."""
-        return next(
-            (taint for taint in self.taints if not any(one.tolerates(taint) for one in pod.spec.tolerations)), None
-        )
+        return next((taint for taint in self.taints if not _tolerates(pod.spec, taint)), None)
+
+    def keeps_away(self, spec: PodSpec) -> frozenset[str]:
+        """All that keeps a pod away and does not depend on what else is there; empty where it may come."""
+        found = {_KINDS.get(taint.key, TAINTED) for taint in self.taints if not _tolerates(spec, taint)}
+        if not spec.wants(self.name, self.labels):
+            found.add(ELSEWHERE)
+        return frozenset(found)
 
     def takes(self, pod: Pod) -> bool:
         """Whether selector, affinity, taints and cordon let the pod go there."""
         return pod.spec.wants(self.name, self.labels) and self.repels(pod) is None
 
 
+_KINDS = {CORDON: CORDONED, **dict.fromkeys(TROUBLE, IN_TROUBLE)}
+
+
+def _tolerates(spec: PodSpec, taint: Taint) -> bool:
+    return any(one.tolerates(taint) for one in spec.tolerations)
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """All nodes, with what was worked out of them: a thousand pods of one template wait for them as one does.
+
+    Attributes:
+        all: The nodes in the order of their names.
+    """
+
+    all: tuple[Place, ...] = ()
+    _known: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
+
+    def __iter__(self) -> Iterator[Place]:
+        """Iterate over the nodes."""
+        return iter(self.all)
+
+    def worked_out(self, key: Hashable, compute: Callable[["Nodes"], T]) -> T:
+        """Work something out that depends on the nodes and the key alone, or remember it."""
+        if key not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = compute(self)
+        found: T = self._known[key]  # type: ignore[assignment]  # one key, one way to compute
+        return found
+
+    def by_what_keeps_away(self, spec: PodSpec) -> Mapping[frozenset[str], tuple[Place, ...]]:
+        """Group the nodes by all that keeps a pod away from them, see `Place.keeps_away`."""
+
+        def group(nodes: Nodes) -> dict[frozenset[str], tuple[Place, ...]]:
+            found: dict[frozenset[str], list[Place]] = {}
+            for one in nodes:
+                found.setdefault(one.keeps_away(spec), []).append(one)
+            return {kept: tuple(those) for kept, those in found.items()}
+
+        own = _own_node(spec)
+        if own:  # A pod of a DaemonSet, each with a demand of its own.
+            one = self.named.get(own)
+            return {one.keeps_away(spec): (one,)} if one else {}
+        return self.worked_out((spec.node_selector, spec.affinity, spec.tolerations), group)
+
+    @property
+    def named(self) -> Mapping[str, Place]:
+        """The nodes by their names."""
+        return self.worked_out("named", lambda nodes: {one.name: one for one in nodes})
+
+    def at(self, where: NodeSelector) -> frozenset[str]:
+        """Name the nodes from which a volume can be used."""
+        return self.worked_out(where, lambda nodes: frozenset(one.name for one in nodes if _is_at(one, where)))
+
+
+def _is_at(node: Place, where: NodeSelector) -> bool:
+    return any(term.matches(node.name, node.labels) for term in where.node_selector_terms)
+
+
+def _own_node(spec: PodSpec) -> str:
+    """The one node that a pod of a DaemonSet may go to (`pkg/controller/daemon/util`, ReplaceDaemonSetPodNodeName)."""
+    affinity = spec.affinity and spec.affinity.node_affinity
+    required = affinity and affinity.required_during_scheduling_ignored_during_execution
+    names = {
+        value
+        for term in (required.node_selector_terms if required else ())
+        for one in term.match_fields
+        if one.key == "metadata.name" and one.operator == "In"
+        for value in one.values
+    }
+    is_tied = required and all(term.match_fields for term in required.node_selector_terms)
+    return names.pop() if is_tied and len(names) == 1 else ""
+
+
 @derived(Node)
-def places(read: Reader) -> tuple[Place, ...]:
+def places(read: Reader) -> Nodes:
     """List all nodes as a scheduler sees them. Heartbeats change nothing in it.
 
     Args:
@@ -60,7 +160,7 @@ def places(read: Reader) -> tuple[Place, ...]:
         The nodes in the order of their names.
     """
     nodes = read.lookup(Node)
-    return tuple(_place(node) for node in nodes.all()) if nodes else ()
+    return Nodes(tuple(_place(node) for node in nodes.all())) if nodes else Nodes()
 
 
 def _place(node: Node) -> Place:
@@ -72,7 +172,28 @@ def _place(node: Node) -> Place:
         if taint.effect != "PreferNoSchedule" and taint.key != CORDON
     )
     is_ready = ready is not None and ready.status == "True"
-    return Place(node.name, node.metadata.labels, (*cordon, *taints), is_ready, node.zone)
+    return Place(
+        node.name, node.metadata.labels, (*cordon, *taints), is_ready, node.zone, node.status.allocatable
+    )  # fmt: skip
+
+
+def ties(pod: Pod, claims: Lookup[PersistentVolumeClaim], volumes: Lookup[PersistentVolume]) -> Iterator[Tied]:
+    """List the volumes of a pod that can be used from some nodes only.
+
+    Args:
+        pod: The pod.
+        claims: The claims.
+        volumes: The volumes.
+
+    Yields:
+        Each with its nodes.
+    """
+    for name in pod.claims:
+        claim = claims.get(pod.namespace, name)
+        volume = volumes.get("", claim.spec.volume_name) if claim and claim.spec.volume_name else None
+        affinity = volume.spec.node_affinity if volume else None
+        if volume and affinity and affinity.required:
+            yield volume, affinity.required
 
 
 def named(names: Iterable[str]) -> str:
@@ -86,13 +207,14 @@ def named(names: Iterable[str]) -> str:
 def demanded(selector: NodeSelector) -> str:
     """Put a node selector into words: ``topology.kubernetes.io/zone=a``, or terms with "or" between them."""
     terms = [
-        " and ".join(_demand(one) for one in (*term.match_expressions, *term.match_fields))
+        " and ".join(demand(one) for one in (*term.match_expressions, *term.match_fields))
         for term in selector.node_selector_terms
     ]
     return " or ".join(filter(None, terms[:FEW])) or "no labels at all"
 
 
-def _demand(one: Requirement) -> str:
+def demand(one: Requirement) -> str:
+    """Put one requirement on labels into words."""
     match one.operator:
         case "In" if len(one.values) == 1:
             return f"{one.key}={one.values[0]}"

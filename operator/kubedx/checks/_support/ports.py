@@ -1,5 +1,7 @@
 """Ports of nodes that pods take for themselves."""
 
+from collections.abc import Collection, Iterable
+
 from kubedx.kube.views import ContainerPort, Pod
 
 ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- addresses in pods, nothing is bound
@@ -22,8 +24,12 @@ def clashing(pod: Pod, other: Pod) -> ContainerPort | None:
     """
     if other.finished:
         return None
-    taken = host_ports(other)
-    return next((port for port in host_ports(pod) if any(_clash(port, one) for one in taken)), None)
+    return clashing_ports(host_ports(pod), host_ports(other))
+
+
+def clashing_ports(wanted: Iterable[ContainerPort], taken: Collection[ContainerPort]) -> ContainerPort | None:
+    """Find the first wanted port that cannot be had because of those that are taken."""
+    return next((port for port in wanted if any(_clash(port, one) for one in taken)), None)
 
 
 def _clash(one: ContainerPort, other: ContainerPort) -> bool:

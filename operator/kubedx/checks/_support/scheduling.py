@@ -1,18 +1,16 @@
-"""Why a pod fits no node: parsing what the scheduler says, and the nodes that are closed to pods."""
+"""Why a pod fits no node: parsing what the scheduler says."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from kubedx.core.inputs import Reader, derived
 from kubedx.kube.meta import Condition
-from kubedx.kube.views import Node, Pod, Taint
+from kubedx.kube.views import Pod
 
 CORDON = "node.kubernetes.io/unschedulable"
 """The taint of a cordoned node (`staging/src/k8s.io/api/core/v1/well_known_taints.go`)."""
 
-_TROUBLE = frozenset(
+TROUBLE = frozenset(
     f"node.kubernetes.io/{trouble}"
     for trouble in (
         "disk-pressure",
@@ -26,6 +24,7 @@ _TROUBLE = frozenset(
 )
 """The taints that tell of a node's trouble, and not of a purpose that somebody gave it."""
 
+_LACKING = "Insufficient "
 _HEAD = re.compile(r"^0/\d+ nodes are available: ?")
 _TAIL = re.compile(r"(?:no new claims to deallocate, )?preemption: .*$", re.DOTALL)
 _REASON = re.compile(r"^(?P<nodes>\d+) (?P<reason>.+)$", re.DOTALL)
@@ -91,11 +90,16 @@ class Misfit:
     reasons: tuple[Reason, ...]
     counts: tuple[tuple[str, int], ...]
 
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The resources of which nodes have too little left, such as ``cpu`` or ``nvidia.com/gpu``."""
+        return tuple(one.text.removeprefix(_LACKING) for one in self.reasons if one.text.startswith(_LACKING))
+
     def of(self, binding: str) -> tuple[Reason, ...]:
         """The reasons of one class."""
         return tuple(reason for reason in self.reasons if reason.binding == binding)
 
-    def binding(self, *, nodes_in_trouble: bool) -> str:
+    def binding(self, *, nodes_in_trouble: bool, alone: frozenset[str] = frozenset()) -> str:
         """Name the reason that stands in the way.
 
         Where a pod may run at all is its author's choice: affinity, and the taints that give nodes a purpose. Among the
@@ -103,12 +107,18 @@ class Misfit:
 
         Args:
             nodes_in_trouble: Whether there are nodes that exclude the pod by a taint of their own trouble.
+            alone: The classes of which one alone excludes some node, where that is known. A cordoned control-plane node
+                is in every message, but as long as the pod may not run there anyway the cordon is not to blame.
 
         Returns:
             The class of the reason.
         """
+        told = {name for name, _ in self.counts}
+        if alone and not alone & told:
+            return min(alone)
         chosen = {"affinity"} if nodes_in_trouble else {"affinity", "untolerated taint"}
-        candidates = [count for count in self.counts if count[0] not in chosen] or list(self.counts)
+        counts = [count for count in self.counts if not alone or count[0] in alone]
+        candidates = [count for count in counts if count[0] not in chosen] or counts
         return max(candidates, key=lambda count: count[1])[0] if candidates else "other"
 
 
@@ -151,47 +161,6 @@ def unschedulable(pod: Pod) -> Condition | None:
         purpose, and for a pod that is being deleted.
     """
     condition = pod.condition("PodScheduled")
-    if pod.deleted or condition is None or condition.status != "False":
+    if pod.deleted or pod.finished or condition is None or condition.status != "False":
         return None
     return condition if condition.reason in {"Unschedulable", "SchedulerError"} else None
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedNode:
-    """A node that takes no new pods because of its state.
-
-    Attributes:
-        name: The node's name.
-        labels: Its labels.
-        taints: The taints that close it, a cordon among them.
-    """
-
-    name: str
-    labels: Mapping[str, str]
-    taints: tuple[Taint, ...]
-
-    def excludes(self, pod: Pod) -> bool:
-        """Whether the pod wants nodes such as this one, by selector and affinity, and does not tolerate its taints."""
-        return pod.spec.wants(self.name, self.labels) and any(
-            not any(one.tolerates(taint) for one in pod.spec.tolerations) for taint in self.taints
-        )
-
-
-@derived(Node)
-def closed_nodes(read: Reader) -> tuple[ClosedNode, ...]:
-    """List the nodes that are cordoned or carry a taint of their own trouble: few, so it seldom changes.
-
-    Args:
-        read: Access to the nodes.
-
-    Returns:
-        The nodes in the order of their names.
-    """
-    nodes = read.lookup(Node)
-    found = (ClosedNode(node.name, node.metadata.labels, _closing(node)) for node in (nodes.all() if nodes else ()))
-    return tuple(node for node in found if node.taints)
-
-
-def _closing(node: Node) -> tuple[Taint, ...]:
-    taints = tuple(taint for taint in node.spec.taints if taint.key in _TROUBLE and taint.effect != "PreferNoSchedule")
-    return (*taints, Taint(key=CORDON, effect="NoSchedule")) if node.spec.unschedulable else taints

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
-from kubedx.checks._support.places import Place, places
+from kubedx.checks._support.places import Nodes, places
 from kubedx.checks._support.ports import clashing, shown_ports
 from kubedx.checks._support.scheduling import misfit, unschedulable
 from kubedx.core import by, join
@@ -28,7 +28,7 @@ _RECENT = hours(1)
     layer=5,
     raise_after=minutes(1),
     group=by.owner,
-    when=Bit.PENDING | Bit.FAILED,
+    when=Bit.UNSCHEDULED | Bit.FAILED,
     explains={
         "DaemonSetUnavailable": join.same_owner,
         "DeploymentRollingHostPortDeadlock": join.same_owner,
@@ -48,9 +48,7 @@ _RECENT = hours(1)
     ),
     since="0.1.0",
 )
-def pod_host_port_conflict(
-    pod: Pod, pods: Lookup[Pod] | None, nodes: Annotated[tuple[Place, ...], places], now: Now
-) -> Answer:
+def pod_host_port_conflict(pod: Pod, pods: Lookup[Pod] | None, nodes: Annotated[Nodes, places], now: Now) -> Answer:
     """A pod wants a port of its node, and on each node that it may use another pod has it.
 
     ## Meaning

@@ -19,7 +19,7 @@ _BINDING = "unbound claim"
     layer=5,
     raise_after=minutes(1),
     group=by.owner,
-    when=Bit.PENDING,
+    when=Bit.UNSCHEDULED,
     explains={"PodUnschedulable": join.itself.where(binding=_BINDING)},
     steps=(
         Step("See the claims of the pod.", "kubectl -n {namespace} describe pod {name}"),

@@ -1,16 +1,20 @@
 """PodUnschedulable."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
+from kubedx.checks._support.fit import fit
+from kubedx.checks._support.places import Nodes, places, ties
 from kubedx.checks._support.pods import is_system
-from kubedx.checks._support.scheduling import ClosedNode, closed_nodes, misfit, unschedulable
+from kubedx.checks._support.room import Room, rooms
+from kubedx.checks._support.scheduling import misfit, unschedulable
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
-from kubedx.core.inputs import Events, Now, minutes
+from kubedx.core.inputs import Events, Lookup, Now, minutes
 from kubedx.kube.bits import Bit
 from kubedx.kube.meta import Condition
-from kubedx.kube.views import Pod
+from kubedx.kube.views import PersistentVolume, PersistentVolumeClaim, Pod
 
 _SCALING_UP = ("TriggeredScaleUp", "Nominated")
 _NOT_SCALING_UP = "NotTriggerScaleUp"
@@ -23,7 +27,7 @@ _NOT_SCALING_UP = "NotTriggerScaleUp"
     layer=5,
     raise_after=minutes(1),
     group=by.owner,
-    when=Bit.PENDING,
+    when=Bit.UNSCHEDULED,
     events=(*_SCALING_UP, _NOT_SCALING_UP),
     explains={
         "DaemonSetUnavailable": join.same_owner,
@@ -49,7 +53,13 @@ _NOT_SCALING_UP = "NotTriggerScaleUp"
     since="0.1.0",
 )
 def pod_unschedulable(
-    pod: Pod, closed: Annotated[tuple[ClosedNode, ...], closed_nodes], events: Events | None, now: Now
+    pod: Pod,
+    nodes: Annotated[Nodes, places],
+    taken: Annotated[Mapping[str, Room], rooms],
+    claims: Lookup[PersistentVolumeClaim] | None,
+    volumes: Lookup[PersistentVolume] | None,
+    events: Events | None,
+    now: Now,
 ) -> Answer:
     """The scheduler finds no node for a pod.
 
@@ -62,17 +72,21 @@ def pod_unschedulable(
     quarter of an hour, or at once after five minutes for pods of kube-system.
 
     ## Diagnosis
-    The message holds the scheduler's own reasons with the number of nodes for each. Since 1.34 it does not name taints:
-    compare `kubectl describe node` with the pod's tolerations.
+    The message holds the scheduler's own reasons with the number of nodes for each, and then what follows from the
+    nodes themselves: which single change would let the pod fit, which label no node has, or that no node is large
+    enough. A cordoned node is in the scheduler's message even where the pod could not run on it anyway.
 
     ## Mitigation
     Mend the reason that excludes most of the nodes on which the pod may run at all. The scheduler tries again by
     itself.
 
     ## Limitations
-    The scheduler stops at the first rule that excludes a node, so mending one may bring another to light. While an
-    autoscaler says that it brings a node, nothing is reported for ten minutes. Pods with scheduling gates wait on
-    purpose.
+    The scheduler stops at the first rule that excludes a node, so mending one may bring another to light. What is left
+    of nodes is reckoned in clusters of up to 24 nodes, from requests of CPU, memory and disk, the number of pods and
+    host ports; in larger ones only labels, taints, volumes and the size of whole nodes are. Affinity between pods,
+    spreading, limits on volumes, device claims, and requests of a pod as a whole are not reckoned with: where one of
+    these is the reason, the scheduler's words must do. While an autoscaler says that it brings a node, nothing is
+    reported for ten minutes. Pods with scheduling gates wait on purpose.
 
     ## References
     - `pkg/scheduler/framework/types.go` (FitError) and `pkg/scheduler/framework/plugins` (ErrReason constants), 1.30 to
@@ -84,15 +98,16 @@ def pod_unschedulable(
     if scheduled is None or _is_node_coming(pod, events, now):
         return
     said = misfit(scheduled.message)
-    excluding = tuple(node.name for node in closed if node.excludes(pod))
+    tied = [where for _, where in ties(pod, claims, volumes)] if claims and volumes else []
+    found = fit(pod, said, nodes, taken, tied)
     yield Finding(
         pod,
         since=scheduled.last_transition_time,
         severity=_severity(pod, scheduled, events, now),
         evidence=(field(pod, "status.conditions[PodScheduled]", scheduled.message, scheduled.last_transition_time),),
-        nodes=excluding,
-        why=said.why,
-        binding=said.binding(nodes_in_trouble=bool(excluding)),
+        nodes=found.closed,
+        why=f"{said.why}. {found.advice}" if found.advice else said.why,
+        binding=said.binding(nodes_in_trouble=bool(found.closed), alone=found.alone),
     )
 
 

@@ -1,23 +1,19 @@
 """PodVolumeNodeAffinityConflict."""
 
 import re
-from collections.abc import Iterator
 from typing import Annotated
 
 from kubedx.checks._support.mounts import recent_failures
-from kubedx.checks._support.places import Place, demanded, named, places
+from kubedx.checks._support.places import Nodes, Place, Tied, demanded, named, places, ties
 from kubedx.checks._support.scheduling import misfit, unschedulable
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
 from kubedx.core.inputs import Events, Lookup, Now, minutes
 from kubedx.kube.bits import Bit
-from kubedx.kube.views import NodeSelector, PersistentVolume, PersistentVolumeClaim, Pod
+from kubedx.kube.views import PersistentVolume, PersistentVolumeClaim, Pod
 
 _REASON = re.compile(r"volume node affinity conflict|PersistentVolume's node affinity|no available volume zone")
-
-Tied = tuple[PersistentVolume, NodeSelector]
-"""A volume and the nodes from which it can be used."""
 
 
 @check(
@@ -52,7 +48,7 @@ def pod_volume_node_affinity_conflict(
     pod: Pod,
     claims: Lookup[PersistentVolumeClaim] | None,
     volumes: Lookup[PersistentVolume] | None,
-    nodes: Annotated[tuple[Place, ...], places],
+    nodes: Annotated[Nodes, places],
     events: Events | None,
     now: Now,
 ) -> Answer:
@@ -91,7 +87,7 @@ def pod_volume_node_affinity_conflict(
     said = misfit(scheduled.message)
     if not any(_REASON.search(reason.text) for reason in said.reasons):
         return
-    tied = list(_tied(pod, claims, volumes)) if claims and volumes else []
+    tied = list(ties(pod, claims, volumes)) if claims and volumes else []
     others = ", ".join(reason.shown for reason in said.reasons if not _REASON.search(reason.text))
     why, closed, severity = _why(pod, tied, nodes, others) or (said.why, (), Severity.WARNING)
     yield Finding(
@@ -116,22 +112,11 @@ def _already_placed(pod: Pod, events: Events | None, now: Now) -> Answer:
             return
 
 
-def _tied(pod: Pod, claims: Lookup[PersistentVolumeClaim], volumes: Lookup[PersistentVolume]) -> Iterator[Tied]:
-    for name in pod.claims:
-        claim = claims.get(pod.namespace, name)
-        volume = volumes.get("", claim.spec.volume_name) if claim and claim.spec.volume_name else None
-        affinity = volume.spec.node_affinity if volume else None
-        if volume and affinity and affinity.required:
-            yield volume, affinity.required
-
-
-def _why(
-    pod: Pod, tied: list[Tied], nodes: tuple[Place, ...], others: str
-) -> tuple[str, tuple[str, ...], Severity] | None:
+def _why(pod: Pod, tied: list[Tied], nodes: Nodes, others: str) -> tuple[str, tuple[str, ...], Severity] | None:
     """What is wrong with the nodes of the volumes' place, which of them are closed, and how bad it is."""
     there = list(nodes)
     for number, (volume, where) in enumerate(tied):
-        its = [node for node in nodes if _is_at(node, where)]
+        its = [nodes.named[name] for name in sorted(nodes.at(where))]
         if not its:
             return f"{volume.name} needs a node with {demanded(where)}, and there is none", (), Severity.CRITICAL
         before, there = there, [node for node in there if node in its]
@@ -150,10 +135,6 @@ def _why(
         more = f"; and {len(wanted) - 3} more like these" if len(wanted) > 3 else ""  # noqa: PLR2004 -- as many as above
         return f"{place}, and there {closed}{more}", tuple(node.name for node in wanted), severity
     return f"{place}, and {_listed(wanted)} cannot take it either: {others or 'see the events'}", (), Severity.WARNING
-
-
-def _is_at(node: Place, where: NodeSelector) -> bool:
-    return any(term.matches(node.name, node.labels) for term in where.node_selector_terms)
 
 
 def _listed(nodes: list[Place]) -> str:

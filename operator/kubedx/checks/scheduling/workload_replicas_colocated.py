@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from kubedx.checks._support.places import Place, named, places
+from kubedx.checks._support.places import Nodes, Place, named, places
 from kubedx.core import by
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Profile, Severity, Step, field
@@ -33,7 +33,7 @@ _MOST = 50
     since="0.1.0",
 )
 def workload_replicas_colocated(
-    workload: ReplicaSet | StatefulSet, pods: Lookup[Pod], nodes: Annotated[tuple[Place, ...], places]
+    workload: ReplicaSet | StatefulSet, pods: Lookup[Pod], nodes: Annotated[Nodes, places]
 ) -> Answer:
     """The replicas of a workload are all on one node, or in one zone, although there are others.
 

@@ -17,7 +17,7 @@ from kubedx.kube.views import Deployment, Pod, ReplicaSet
     "its old pod {old} has, and none of the old pods may end before",
     layer=6,
     raise_after=minutes(1),
-    when=Bit.PENDING,
+    when=Bit.UNSCHEDULED,
     explains={"DeploymentProgressDeadlineExceeded": join.same_owner},
     steps=(
         Step("See the old and the new pods and their nodes.", "kubectl -n {namespace} get pods -o wide"),
