@@ -2,8 +2,8 @@
 
 import pytest
 
-from kubedx.checks._support.resolution import cannot_resolve
-from kubedx.checks._support.selection import Carrier, near_miss, stems
+from kubedx.checks._support.resolution import cannot_find, cannot_resolve
+from kubedx.checks._support.selection import Carrier, likest, near_miss, stems
 from kubedx.checks._support.services import answer, missing_ports
 from kubedx.kube.views import Container, ContainerPort, ServicePort
 
@@ -112,3 +112,26 @@ def test_an_answer_of_the_dns_is_no_silence(message: str) -> None:
 )
 def test_the_number_of_a_request_is_left_out(message: str, said: str) -> None:
     assert answer(message) == said
+
+
+@pytest.mark.parametrize(
+    ("message", "name", "is_told"),
+    [
+        ("dial tcp: lookup orders.shop.svc.cluster.local on 10.96.0.10:53: no such host", "orders", True),
+        ("lookup orders: no such host", "orders", True),
+        ("Error: getaddrinfo ENOTFOUND orders", "orders", True),
+        ("java.net.UnknownHostException: orders: Name or service not known", "orders", True),
+        ('could not translate host name "orders" to address: Name or service not known', "orders", True),
+        ("curl: (6) Could not resolve host: orders", "orders", True),
+        ("lookup orders: no such host", "order", False),
+        ("dial tcp 10.96.3.4:80: connect: connection refused", "orders", False),
+    ],
+)
+def test_a_name_that_does_not_exist_is_told_by_name(message: str, name: str, is_told: int) -> None:
+    assert cannot_find(message, name) == is_told
+
+
+def test_a_name_is_a_slip_of_the_likest() -> None:
+    assert likest("productcatalog", ["cart", "productcatalogservice", "product"]) == "productcatalogservice"
+    assert likest("orders", ["cart", "billing"]) == ""
+    assert likest("orders", []) == ""

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec.structs import force_setattr
 
+from kubedx.kube.addresses import service_names
 from kubedx.kube.known import Known
 from kubedx.kube.meta import View
 from kubedx.kube.quantity import GIB
@@ -24,6 +25,7 @@ from kubedx.kube.slots import (
     Own,
     Pairs,
     Quantities,
+    ServiceNames,
     Texts,
     TextSlot,
     TimeSlot,
@@ -177,6 +179,7 @@ class _Aside:
             TextSlot: self._put_text, NodeSlot: self._put_node, MessageSlot: self._put_message,
             Labels: self._put_labels, Quantities: _quantities, Few: _few,
             ImageSizes: _image_sizes,
+            ServiceNames: _service_names,
         }  # fmt: skip
 
     def clear(self) -> None:
@@ -282,6 +285,12 @@ def _image_sizes(value: object) -> object:
         raise ValueError(f"Expected `array`, got `{type(value).__name__}`")  # noqa: TRY004 -- what msgspec reports
     sizes = [one.get("sizeBytes") for one in value if isinstance(one, dict)]
     return ImageSizes(sum(size for size in sizes if isinstance(size, int) and size > 0) // GIB)
+
+
+def _service_names(value: object) -> object:
+    if not isinstance(value, list):
+        raise ValueError(f"Expected `array`, got `{type(value).__name__}`")  # noqa: TRY004 -- what msgspec reports
+    return ServiceNames(service_names(value))
 
 
 def _quantities(value: object) -> Pairs:

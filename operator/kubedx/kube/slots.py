@@ -176,6 +176,7 @@ if TYPE_CHECKING:
     Quantities = Mapping[str, str | int | float]
     Few: TypeAlias = int
     ImageSizes: TypeAlias = int
+    ServiceNames: TypeAlias = tuple[str, ...]
 else:
     # What a field is declared as is what the decoder meets; what a check sees in it stands above.
     Name, Uid, Version, Single, NodeName = NameSlot, UidSlot, VersionSlot, TextSlot, NodeSlot
@@ -198,6 +199,11 @@ else:
 
     class ImageSizes(int):
         """What the images of a node add up to, in whole gibibytes, so that it seldom changes."""
+
+        __slots__ = ()
+
+    class ServiceNames(tuple):
+        """The Services that an environment names, see `kubedx.kube.addresses`."""
 
         __slots__ = ()
 

@@ -10,7 +10,7 @@ import msgspec
 
 from kubedx.kube.meta import EMPTY, NO_PAIRS, Condition, Resource, Struct, View, find
 from kubedx.kube.selectors import LabelSelector, Requirement
-from kubedx.kube.slots import Few, ImageSizes, Labels, Message, NodeName, Quantities, Single, Time
+from kubedx.kube.slots import Few, ImageSizes, Labels, Message, NodeName, Quantities, ServiceNames, Single, Time
 from kubedx.kube.text import Text
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
@@ -586,17 +586,30 @@ class TemplateMeta(Struct, frozen=True):
     labels: Labels = NO_PAIRS
 
 
+class TemplateContainer(Struct, frozen=True):
+    """A container of a pod template, and the Services that its environment names."""
+
+    name: str = ""
+    env: ServiceNames = ()
+
+
+class TemplateSpec(Struct, frozen=True):
+    """What a workload makes its pods of."""
+
+    containers: tuple[TemplateContainer, ...] = ()
+
+
 class PodTemplate(Struct, frozen=True):
     """The part of a workload's pod template that checks read."""
 
     metadata: TemplateMeta = TemplateMeta()
+    spec: TemplateSpec = TemplateSpec()
 
 
 class WorkloadSpec(Struct, frozen=True):
     """What a workload asks for."""
 
     replicas: int = 1
-    template: PodTemplate = PodTemplate()
 
 
 class WorkloadStatus(Struct, frozen=True):
@@ -637,6 +650,7 @@ class DeploymentSpec(WorkloadSpec, frozen=True):
     """The part of a Deployment's spec that checks read."""
 
     strategy: Strategy = Strategy()
+    template: PodTemplate = PodTemplate()
 
 
 class Deployment(Workload, frozen=True):
@@ -676,6 +690,7 @@ class StatefulSetSpec(WorkloadSpec, frozen=True):
     """What a StatefulSet asks for."""
 
     ordinals: Ordinals = Ordinals()
+    template: PodTemplate = PodTemplate()
     update_strategy: UpdateStrategy = UpdateStrategy()
 
 

@@ -12,6 +12,13 @@ _SILENT = re.compile(
     re.IGNORECASE,
 )
 
+_UNKNOWN = re.compile(
+    r"\blookup (?P<go>[\w.-]+)(?: on \S+)?: no such host"
+    r"|(?:ENOTFOUND|UnknownHostException:|could not resolve host:?) (?P<plain>[\w.-]+)"
+    r"|host name \"(?P<libpq>[\w.-]+)\" to address: (?:Name or service not known|Name does not resolve)",
+    re.IGNORECASE,
+)
+
 
 @lru_cache(maxsize=1024)
 def cannot_resolve(message: str) -> bool:
@@ -26,3 +33,17 @@ def cannot_resolve(message: str) -> bool:
         Whether it says so.
     """
     return _SILENT.search(message) is not None
+
+
+def cannot_find(message: str, name: str) -> bool:
+    """Tell whether a program ended because a name does not exist.
+
+    Args:
+        message: What a container left as its last words.
+        name: The first part of the name.
+
+    Returns:
+        Whether it says of this name that nobody has it.
+    """
+    told = (match["go"] or match["plain"] or match["libpq"] for match in _UNKNOWN.finditer(message))
+    return any(found.partition(".")[0] == name for found in told)

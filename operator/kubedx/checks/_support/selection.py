@@ -19,6 +19,9 @@ _SUFFIXES = ("-service", "-svc", "-lb", "service", "svc")
 _ALIKE = 0.6
 """How much of two texts must agree for one to be a slip of the other, from 0 to 1."""
 
+_ALIKE_NAMES = 0.75
+"""The same for two names of Services."""
+
 _NAMESAKE = 1.0
 """As much as what is called like the Service itself."""
 
@@ -125,9 +128,15 @@ def _likeness(service: str, miss: NearMiss) -> float:
 
 def _alike(one: str, other: str) -> float:
     shorter, longer = sorted((one, other), key=len)
-    if len(shorter) > 2 and longer.startswith(shorter):  # noqa: PLR2004 -- shorter ones begin all sorts of words
-        return 0.9
-    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+    ratio = SequenceMatcher(None, one, other, autojunk=False).ratio()
+    begins = len(shorter) > 2 and longer.startswith(shorter)  # noqa: PLR2004 -- shorter ones begin all sorts of words
+    return 0.8 + ratio / 10 if begins else ratio
+
+
+def likest(name: str, others: Iterable[str]) -> str:
+    """Find the name that another one is a slip of; empty where none is like it."""
+    found = max(((_alike(name, other), other) for other in sorted(others)), default=(0.0, ""), key=lambda one: one[0])
+    return found[1] if found[0] >= _ALIKE_NAMES else ""
 
 
 def labels_of(workload: Workload) -> Mapping[str, str]:

@@ -92,6 +92,19 @@ def missing_ports(ports: tuple[ServicePort, ...], containers: tuple[Container, .
     return f"no port {', '.join(shown)}, they {'have ' + ', '.join(have[:5]) if have else 'declare no ports'}"
 
 
+def targets(port: ServicePort) -> tuple[int | str, str]:
+    """Say where a port of a Service goes: the number or the name, and the protocol."""
+    return port.target_port or port.port, port.protocol
+
+
+@lru_cache(maxsize=1024)
+def declared_ports(containers: tuple[Container, ...]) -> frozenset[tuple[int | str, str]]:
+    """List what `targets` may find in a pod: the numbers and names of the ports that its containers declare."""
+    ports = [one for container in containers for one in container.ports]
+    numbers = {(one.container_port, one.protocol) for one in ports}
+    return frozenset({*numbers, *((one.name, one.protocol) for one in ports if one.name)})
+
+
 def answer(message: str) -> str:
     """Give what a controller of load balancers says, without the number of the request, which is another each time."""
     return _REQUEST.sub("", message).strip()

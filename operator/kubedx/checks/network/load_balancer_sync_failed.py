@@ -80,6 +80,10 @@ def load_balancer_sync_failed(
     - `kubernetes/cloud-provider-alibaba-cloud`, `pkg/controller/helper/event.go` (CleanLoadBalancerFailed).
     - https://kubernetes.io/docs/tasks/access-application-cluster/create-external-load-balancer/
     """
+    if (
+        service.spec.type != "LoadBalancer" and not service.metadata.finalizers
+    ):  # Which keeps it until all is cleaned up.
+        return
     ports = service.condition(PORTS)
     if ports and ports.status == "True" and service.spec.type == "LoadBalancer":
         evidence = field(service, f"status.conditions[{PORTS}]", ports.reason, ports.last_transition_time)
