@@ -41,7 +41,7 @@ FINDINGS = 400
 STALE = 50
 """Diagnoses made in one step. Fewer are left until somebody asks, as they may be others by then."""
 
-_Place = tuple[bool, int, bool, datetime, str]
+_Place = tuple[bool, int, int, datetime, str]
 """What diagnoses are put in order by."""
 
 _WORDS = {severity: severity.text for severity in Severity}
@@ -689,8 +689,10 @@ def _concerns(outcome: Outcome, entry: Entry) -> bool:
 
 
 def _most_severe_first(one: Diagnosis) -> _Place:
-    # Of equals those that explain something come first: where there is no room for all, a cause is worth more.
-    return (one.state is State.RESOLVED, -one.severity, not one.explains, one.first_seen, one.name)
+    # Of equals those that explain more come first: where there is no room for all, a cause of many is worth more. Only
+    # the magnitude counts, as a chain within one pod is no cause of many, and one symptom more should move nothing.
+    explained = sum(symptom.count for symptom in one.explains).bit_length()
+    return (one.state is State.RESOLVED, -one.severity, -explained, one.first_seen, one.name)
 
 
 def _keys(group: Group) -> tuple[tuple[str, str], ...]:

@@ -29,6 +29,8 @@ class Bit(IntFlag):
     """A pod that something chose to end (condition DisruptionTarget)."""
     UNSCHEDULED = auto()
     """A pod for which the scheduler has found no node (condition PodScheduled)."""
+    LARGE = auto()
+    """An object of 200 KiB or more."""
 
 
 ANY = Bit(0)
@@ -47,6 +49,8 @@ def bits(view: View) -> Bit:
         Its bits.
     """
     found = Bit.TERMINATING if view.deleted else Bit(0)
+    if view.metadata.weight:
+        found |= Bit.LARGE
     if isinstance(view, Pod):
         return found | _pod(view)
     if isinstance(view, Node):

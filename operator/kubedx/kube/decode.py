@@ -38,6 +38,7 @@ from kubedx.kube.slots import (
     whole,
 )
 from kubedx.kube.text import Text, clean
+from kubedx.kube.weight import LARGE, weight
 
 V = TypeVar("V", bound=View)
 
@@ -111,7 +112,7 @@ class Decoder(Generic[V]):
         self._aside.clear()
         try:
             frame: Any = self._frame(line)
-            return frame.type, self._decoded(frame.object)
+            return frame.type, self._decoded(frame.object, line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableError):
             return None
 
@@ -132,11 +133,11 @@ class Decoder(Generic[V]):
         """
         self._aside.clear()
         try:
-            return self._decoded(self._object(raw))
+            return self._decoded(self._object(raw), raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._decoded(self._repair(raw))
+            return self._decoded(self._repair(raw), raw)
 
-    def _decoded(self, form: V) -> Decoded[V]:
+    def _decoded(self, form: V, raw: bytes | memoryview | msgspec.Raw) -> Decoded[V]:
         aside = self._aside
         if not aside.name:
             raise UnreadableError(f"a {self._view.resource.kind} without a metadata.name")
@@ -144,6 +145,8 @@ class Decoder(Generic[V]):
         if not (name.isprintable() and namespace.isprintable()):  # Which the API server prevents, and a dump does not.
             name, namespace = clean(name), clean(namespace)
             force_setattr(form.metadata, "namespace", namespace)
+        if memoryview(raw).nbytes >= LARGE:
+            force_setattr(form.metadata, "weight", weight(raw))
         key = key_of(namespace, name)
         own = Own(key, packed(aside.uid, aside.times), aside.take_texts())
         return Decoded(form, own, aside.version)

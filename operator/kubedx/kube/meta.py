@@ -81,6 +81,20 @@ class Annotations(
     old_balancer: Text = EMPTY
 
 
+class Weight(Struct, frozen=True):
+    """How much of what is allowed a large object takes, in percent, rounded down to steps of five.
+
+    Attributes:
+        whole: The share of what etcd takes in one request, of the object as JSON.
+        annotations: The share of what all annotations of an object may take.
+        largest_annotation: The name of the one that takes most.
+    """
+
+    whole: int = 0
+    annotations: int = 0
+    largest_annotation: Text = EMPTY
+
+
 class ObjectMeta(Struct, frozen=True):
     """The fields of metav1.ObjectMeta that checks read."""
 
@@ -95,6 +109,8 @@ class ObjectMeta(Struct, frozen=True):
     annotations: Annotations = Annotations()
     owner_references: tuple[OwnerReference, ...] = ()
     finalizers: tuple[str, ...] = ()
+    weight: Weight | None = msgspec.field(default=None, name="(weight)")
+    """None for all but large objects. Weighed by the decoder: no field of an object has this name."""
 
 
 class View(Struct, frozen=True):
