@@ -10,6 +10,7 @@ from kubedx.checks._support.places import (
     TAINTED,
     Nodes,
     Place,
+    Seen,
     demanded,
     named,
 )
@@ -72,28 +73,29 @@ def fit(pod: Pod, said: Misfit, nodes: Nodes, rooms: Mapping[str, Room], tied: I
     Returns:
         What there is to say.
     """
-    groups = nodes.by_what_keeps_away(pod.spec)
-    reachable = [nodes.at(where) for where in tied]
-    closed = tuple(
-        place.name
-        for kept, those in groups.items()
-        if kept and kept <= {CORDONED, IN_TROUBLE}
-        for place in those
-        if all(place.name in names for names in reachable)
-    )
-    wanted = [place for kept, those in groups.items() if ELSEWHERE not in kept for place in those]
-    if groups and not wanted:
+    spec, where = pod.spec, tuple(tied)
+    key = (
+        said.why, where, spec.node_selector, spec.affinity, spec.tolerations, spec.containers, spec.init_containers,
+        spec.overhead,
+    )  # fmt: skip
+    return nodes.worked_out(key, lambda all_: _fit(pod, said, all_, rooms, where), about=rooms)
+
+
+def _fit(pod: Pod, said: Misfit, nodes: Nodes, rooms: Mapping[str, Room], tied: tuple[NodeSelector, ...]) -> Fit:
+    seen = nodes.seen_by(pod.spec)
+    if seen.groups and all(ELSEWHERE in kept for kept in seen.groups):
         return Fit(_unknown_place(pod.spec, nodes), frozenset({"affinity"}), ())
+    reachable = [nodes.at(where) for where in tied]
+    closed = tuple(place.name for place in seen.shut if all(place.name in names for names in reachable))
     asked = need(pod)
-    might = [place for kept, those in groups.items() if kept <= {CORDONED, IN_TROUBLE} for place in those]
-    too_much = _too_much(asked, [one for one in said.lacking if one not in RESOURCES], might)
+    too_much = _too_much(asked, [one for one in said.lacking if one not in RESOURCES], seen)
     if too_much:
         return Fit(too_much, frozenset({"insufficient resources"}), closed)
     if not rooms or not all(reason.nodes for reason in said.reasons):
-        return Fit(_full(said, groups.get(frozenset(), ())), frozenset(), closed)
+        return Fit(_full(said, seen) if not tied else "", frozenset(), closed)
     kept_by = {
         place.name: (place, kept | frozenset(_there(pod, asked, place, rooms.get(place.name), reachable)))
-        for kept, those in groups.items()
+        for kept, those in seen.groups.items()
         for place in those
     }
     single: dict[str, list[Place]] = {}
@@ -135,30 +137,28 @@ _DUST = 1e-9
 """Below this part of a node a difference is the computer's rounding."""
 
 
-def _too_much(asked: Need, others: Iterable[str], candidates: list[Place]) -> str:
+def _too_much(asked: Need, others: Iterable[str], seen: Seen) -> str:
     """Say that a pod asks for more than the largest node has, however empty, or for what none has."""
     for resource, wanted in zip(RESOURCES, asked, strict=True):
-        sizes = [amount(place.allocatable.get(resource)) for place in candidates]
-        known = [size for size in sizes if size is not None]
-        if known and len(known) == len(sizes) and wanted > max(known) * (1 + _DUST):
-            largest, name = shown_amount(resource, max(known)), candidates[sizes.index(max(known))].name
-            return (
-                f"It asks for {shown_amount(resource, wanted)}; the largest node that it may use, {name}, has {largest}"
-            )
+        largest = seen.sizes[resource]
+        if largest and wanted > largest[0] * (1 + _DUST):
+            asks, has = shown_amount(resource, wanted), shown_amount(resource, largest[0])
+            return f"It asks for {asks}; the largest node that it may use, {largest[1]}, has {has}"
     for resource in others:
-        has_any = any(amount(place.allocatable.get(resource)) for place in candidates)
-        if candidates and not has_any and all(place.allocatable for place in candidates):
+        has_any = any(amount(place.allocatable.get(resource)) for place in seen.usable)
+        if seen.usable and not has_any and all(place.allocatable for place in seen.usable):
             return f"No node that it may use has any {resource}"
     return ""
 
 
-def _full(said: Misfit, usable: tuple[Place, ...]) -> str:
+def _full(said: Misfit, seen: Seen) -> str:
     """Say how many nodes are large enough but too full, where what is left of each is not reckoned."""
-    if not usable or not said.lacking or not all(place.allocatable for place in usable):
+    open_ = seen.groups.get(frozenset(), ())
+    if not open_ or not said.lacking or not all(place.allocatable for place in open_):
         return ""
-    if len(usable) == 1:
-        return f"The only node that it may use, {usable[0].name}, would be large enough, but is too full"
-    return f"The {len(usable)} nodes that it may use would be large enough, but are too full"
+    if len(open_) == 1:
+        return f"The only node that it may use, {open_[0].name}, would be large enough, but is too full"
+    return f"The {len(open_)} nodes that it may use would be large enough, but are too full"
 
 
 def _unknown_place(spec: PodSpec, nodes: Nodes) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from kubedx.checks._support.room import RESOURCES
 from kubedx.checks._support.scheduling import CORDON, TROUBLE
 from kubedx.core.inputs import Lookup, Reader, derived
 from kubedx.kube.meta import NO_PAIRS
+from kubedx.kube.quantity import amount
 from kubedx.kube.selectors import Requirement
 from kubedx.kube.views import (
     Node,
@@ -64,16 +66,18 @@ class Place:
 
     def keeps_away(self, spec: PodSpec) -> frozenset[str]:
         """All that keeps a pod away and does not depend on what else is there; empty where it may come."""
-        found = {_KINDS.get(taint.key, TAINTED) for taint in self.taints if not _tolerates(spec, taint)}
-        if not spec.wants(self.name, self.labels):
-            found.add(ELSEWHERE)
-        return frozenset(found)
+        chosen = _NOTHING if spec.wants(self.name, self.labels) else _OWN_CHOICE
+        if not self.taints:  # As most nodes.
+            return chosen
+        return chosen.union(_KINDS.get(taint.key, TAINTED) for taint in self.taints if not _tolerates(spec, taint))
 
     def takes(self, pod: Pod) -> bool:
         """Whether selector, affinity, taints and cordon let the pod go there."""
         return pod.spec.wants(self.name, self.labels) and self.repels(pod) is None
 
 
+_NOTHING: frozenset[str] = frozenset()
+_OWN_CHOICE = frozenset({ELSEWHERE})
 _KINDS = {CORDON: CORDONED, **dict.fromkeys(TROUBLE, IN_TROUBLE)}
 
 
@@ -90,34 +94,44 @@ class Nodes:
     """
 
     all: tuple[Place, ...] = ()
-    _known: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
+    _known: dict[Hashable, tuple[object, object]] = field(default_factory=dict, compare=False, repr=False)
 
     def __iter__(self) -> Iterator[Place]:
         """Iterate over the nodes."""
         return iter(self.all)
 
-    def worked_out(self, key: Hashable, compute: Callable[["Nodes"], T]) -> T:
-        """Work something out that depends on the nodes and the key alone, or remember it."""
-        if key not in self._known:
+    def worked_out(self, key: Hashable, compute: Callable[["Nodes"], T], about: object = None) -> T:
+        """Work something out, or remember it.
+
+        Args:
+            key: What the answer depends on beside the nodes.
+            compute: Works it out.
+            about: Something else that it depends on: it is remembered only as long as this is the same object.
+
+        Returns:
+            The answer.
+        """
+        known = self._known.get(key)
+        if known is None or known[0] is not about:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            self._known[key] = compute(self)
-        found: T = self._known[key]  # type: ignore[assignment]  # one key, one way to compute
+            known = self._known[key] = (about, compute(self))
+        found: T = known[1]  # type: ignore[assignment]  # one key, one way to compute
         return found
 
-    def by_what_keeps_away(self, spec: PodSpec) -> Mapping[frozenset[str], tuple[Place, ...]]:
-        """Group the nodes by all that keeps a pod away from them, see `Place.keeps_away`."""
-
-        def group(nodes: Nodes) -> dict[frozenset[str], tuple[Place, ...]]:
-            found: dict[frozenset[str], list[Place]] = {}
-            for one in nodes:
-                found.setdefault(one.keeps_away(spec), []).append(one)
-            return {kept: tuple(those) for kept, those in found.items()}
-
+    def seen_by(self, spec: PodSpec) -> "Seen":
+        """Tell what the nodes are for a pod, whatever else is there."""
         own = _own_node(spec)
         if own:  # A pod of a DaemonSet, each with a demand of its own.
             one = self.named.get(own)
-            return {one.keeps_away(spec): (one,)} if one else {}
+            return seen({one.keeps_away(spec): [one]} if one else {})
+
+        def group(nodes: Nodes) -> Seen:
+            found: dict[frozenset[str], list[Place]] = {}
+            for one in nodes:
+                found.setdefault(one.keeps_away(spec), []).append(one)
+            return seen(found)
+
         return self.worked_out((spec.node_selector, spec.affinity, spec.tolerations), group)
 
     @property
@@ -128,6 +142,39 @@ class Nodes:
     def at(self, where: NodeSelector) -> frozenset[str]:
         """Name the nodes from which a volume can be used."""
         return self.worked_out(where, lambda nodes: frozenset(one.name for one in nodes if _is_at(one, where)))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What nodes are for a pod, by all that keeps it away from them and does not depend on what else is there.
+
+    Attributes:
+        groups: The nodes by what keeps the pod away from them, see `Place.keeps_away`.
+        shut: Those that nothing but a cordon or trouble of their own keeps it from.
+        usable: These, and those that nothing keeps it from.
+        sizes: How much of each resource the largest of the usable ones has and which that is; None where that is not
+            known of all of them.
+    """
+
+    groups: Mapping[frozenset[str], tuple[Place, ...]]
+    shut: tuple[Place, ...]
+    usable: tuple[Place, ...]
+    sizes: Mapping[str, tuple[float, str] | None]
+
+
+def seen(groups: Mapping[frozenset[str], Iterable[Place]]) -> Seen:
+    """Put together what nodes are for a pod, given its groups."""
+    mendable = frozenset({CORDONED, IN_TROUBLE})
+    found = {kept: tuple(those) for kept, those in groups.items()}
+    shut = tuple(one for kept, those in found.items() if kept and kept <= mendable for one in those)
+    usable = (*found.get(frozenset(), ()), *shut)
+    return Seen(found, shut, usable, {resource: _largest(usable, resource) for resource in RESOURCES})
+
+
+def _largest(those: tuple[Place, ...], resource: str) -> tuple[float, str] | None:
+    sizes = [(amount(one.allocatable.get(resource)), one.name) for one in those]
+    known = [(size, name) for size, name in sizes if size is not None]
+    return max(known, key=lambda one: one[0]) if known and len(known) == len(sizes) else None
 
 
 def _is_at(node: Place, where: NodeSelector) -> bool:
