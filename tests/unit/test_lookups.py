@@ -65,6 +65,33 @@ def test_objects_are_found_by_name_namespace_node_owner_claim_and_volume() -> No
     assert len(pods(found).all()) == 3
 
 
+def test_failed_pods_are_found_by_namespace_and_node() -> None:
+    failed = {"phase": "Failed"}
+    found = desk(
+        made("Pod", "a", spec={"nodeName": "n1"}, status=failed),
+        made("Pod", "b", spec={"nodeName": "n2"}, status=failed),
+        made("Pod", "c", spec={"nodeName": "n1"}),
+        made("Pod", "d", namespace="y", spec={"nodeName": "n1"}, status=failed),
+    )
+
+    assert names(pods(found).failed_in("x")) == ["a", "b"]
+    assert names(pods(found).failed_on("n1")) == ["a", "d"]
+
+
+def test_what_a_kubelet_says_about_probes_is_found_by_its_node() -> None:
+    about = {"kind": "Pod", "name": "web", "namespace": "x", "uid": "u", "fieldPath": "spec.containers{app}"}
+    said = {"involvedObject": about, "message": "Liveness probe failed: ", "count": 2, "source": {"host": "n1"}}
+    found = desk(
+        made("Event", "a", reason="Unhealthy", **said),
+        made("Event", "b", reason="BackOff", **said),
+        made("Event", "c", reason="Unhealthy", **{**said, "source": {"host": "n2"}}),
+    )
+
+    ((ref, record),) = found.events.of_probes_on(made("Node", "n1", "").whole)
+
+    assert (ref.text, record.container, record.count) == ("Pod/x/web", "app", 2)
+
+
 @pytest.mark.parametrize(("selector", "expected"), [
     (None, []),
     ({}, ["a", "b", "c"]),

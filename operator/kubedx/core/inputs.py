@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from kubedx.core.finding import Evidence
+from kubedx.core.finding import Evidence, Ref
 from kubedx.kube.meta import View
 from kubedx.kube.selectors import LabelSelector
 from kubedx.kube.views import Node, PersistentVolume, PersistentVolumeClaim
@@ -51,6 +51,12 @@ class Lookup(Protocol[V_co]):
     def selected_by(self, selector: LabelSelector | Mapping[str, str] | None, namespace: str) -> tuple[V_co, ...]:
         """The objects of a namespace that a selector selects; None selects nothing."""
 
+    def failed_in(self, namespace: str) -> tuple[V_co, ...]:
+        """The pods of a namespace in phase Failed, most of which are records of what is over."""
+
+    def failed_on(self, node: str) -> tuple[V_co, ...]:
+        """The pods of a node in phase Failed."""
+
     def using_claim(self, claim: PersistentVolumeClaim) -> tuple[V_co, ...]:
         """The pods whose volumes use the claim."""
 
@@ -72,6 +78,7 @@ class EventRecord:
         first: When first.
         last: When last.
         component: Who said so.
+        container: The container of the pod that it is about, empty where it is about none.
     """
 
     reason: str
@@ -80,6 +87,7 @@ class EventRecord:
     first: datetime | None
     last: datetime | None
     component: str
+    container: str = ""
 
     @property
     def evidence(self) -> Evidence:
@@ -93,6 +101,9 @@ class Events(Protocol):
 
     def about(self, subject: View, *reasons: str) -> tuple[EventRecord, ...]:
         """For each of the reasons the newest four distinct messages about the object, the newest first."""
+
+    def of_probes_on(self, node: Node) -> tuple[tuple[Ref, EventRecord], ...]:
+        """What the kubelet of a node said about probes that failed, one Event each, with the pod that it is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from kubedx.kube.known import Known
 from kubedx.kube.meta import View
 from kubedx.kube.quantity import GIB
 from kubedx.kube.slots import (
-    MANY,
+    STEPS,
     Few,
     ImageSizes,
     Labels,
@@ -204,7 +204,7 @@ class _Aside:
             return _TIMES[index] if index < _FEW else TimeSlot.at(index)
         if wanted is Text:
             return self._cleaned.get(value) or self._put_clean(value)
-        if wanted is Few and value.__class__ is int and 0 <= value <= MANY:
+        if wanted is Few and value.__class__ is int and 0 <= value <= STEPS[-1]:
             return _COUNTS[value]
         return self._put[wanted](value)
 
@@ -274,13 +274,13 @@ def _pairs(kind: Any, value: Any, values: type | tuple[type, ...]) -> Pairs:  # 
     return found
 
 
-_COUNTS = [Few(number) for number in range(MANY + 1)]
+_COUNTS = [Few(max(step for step in STEPS if step <= number)) for number in range(STEPS[-1] + 1)]
 
 
 def _few(value: object) -> object:
     if not isinstance(value, int):
         raise ValueError(f"Expected `int`, got `{type(value).__name__}`")  # noqa: TRY004 -- what msgspec reports
-    return _COUNTS[max(0, min(value, MANY))]
+    return _COUNTS[max(0, min(value, STEPS[-1]))]
 
 
 def _image_sizes(value: object) -> object:

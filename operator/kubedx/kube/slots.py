@@ -147,7 +147,8 @@ class MessageSlot(TextSlot):
     __slots__ = ()
 
 
-MANY = 2
+STEPS = (0, 1, 2, 3, 5, 10)
+"""What is counted up to: a number between two of them is the lower one, and all above the last are that."""
 
 
 class Pairs(dict[str, Any]):
@@ -193,7 +194,7 @@ else:
         __slots__ = ()
 
     class Few(int):
-        """A number that is counted up to `MANY`, as nobody asks for more."""
+        """A number that is counted in `STEPS`, as nobody asks for more."""
 
         __slots__ = ()
 

@@ -158,6 +158,51 @@ class SecurityContext(Struct, frozen=True):
     privileged: bool = False
 
 
+class HTTPGet(Struct, frozen=True):
+    """An HTTP request that a probe sends; the port is a number or the name of one of the container's ports."""
+
+    port: int | str = 0
+    path: Text = EMPTY
+    scheme: str = "HTTP"
+
+
+class TCPSocket(Struct, frozen=True):
+    """A connection that a probe opens."""
+
+    port: int | str = 0
+
+
+class GRPCAction(Struct, frozen=True):
+    """A health question that a probe asks by gRPC."""
+
+    port: int = 0
+
+
+class ExecAction(Struct, frozen=True):
+    """A command that a probe runs in the container."""
+
+    command: tuple[Text, ...] = ()
+
+
+class Probe(Struct, frozen=True):
+    """How the kubelet asks a container whether it is well. The times are in seconds."""
+
+    http_get: HTTPGet | None = None
+    tcp_socket: TCPSocket | None = None
+    grpc: GRPCAction | None = None
+    exec: ExecAction | None = None
+    initial_delay_seconds: int = 0
+    timeout_seconds: int = 1
+    period_seconds: int = 10
+    failure_threshold: int = 3
+
+    @property
+    def port(self) -> int | str | None:
+        """The port that is asked, None for a command."""
+        action = self.http_get or self.tcp_socket or self.grpc
+        return action.port if action else None
+
+
 class ContainerPort(Struct, frozen=True):
     """A port that a container declares, which needs none to be reached by number; and the node's that it takes.
 
@@ -175,9 +220,12 @@ class Container(Struct, frozen=True):
     """The part of a container that checks read."""
 
     name: str = ""
-    resources: Resources = Resources()
     ports: tuple[ContainerPort, ...] = ()
     restart_policy: str = ""
+    liveness_probe: Probe | None = None
+    readiness_probe: Probe | None = None
+    startup_probe: Probe | None = None
+    resources: Resources = Resources()
     security_context: SecurityContext | None = None
 
 
@@ -227,6 +275,7 @@ class PodSpec(Struct, frozen=True):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    restart_policy: str = "Always"
     tolerations: tuple[Toleration, ...] = ()
     node_selector: Labels = NO_PAIRS
     affinity: Affinity | None = None
@@ -256,28 +305,41 @@ class Waiting(Struct, frozen=True):
     message: Message = EMPTY
 
 
+class Running(Struct, frozen=True):
+    """Since when a container runs."""
+
+    started_at: Time | None = None
+
+
 class Terminated(Struct, frozen=True):
     """How a container ended; the message is what it left behind, if it left anything."""
 
     reason: Text = EMPTY
     message: Message = EMPTY
     exit_code: int = 0
+    started_at: Time | None = None
     finished_at: Time | None = None
 
 
 class ContainerState(Struct, frozen=True):
-    """The state of a container: one of the two is set, or it runs."""
+    """The state of a container: one of the three is set."""
 
     waiting: Waiting | None = None
+    running: Running | None = None
     terminated: Terminated | None = None
 
 
 class ContainerStatus(Struct, frozen=True):
-    """What the kubelet says about a container; restarts are counted up to two, as no check asks for more."""
+    """What the kubelet says about a container.
+
+    Restarts are counted in steps: of 7 it says 5, see `kubedx.kube.slots.STEPS`. Who asks for less than a step's
+    difference would have each restart make another form of the pod.
+    """
 
     name: str = ""
     image: Text = EMPTY
     ready: bool = False
+    started: bool | None = None
     restart_count: Few = 0
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
@@ -338,6 +400,7 @@ class ObjectReference(Struct, frozen=True):
     kind: str = ""
     name: Single = ""
     uid: Single = ""
+    field_path: str = ""
 
 
 class EventSeries(Struct, frozen=True):
@@ -351,6 +414,7 @@ class EventSource(Struct, frozen=True):
     """Who wrote an Event, in its older form."""
 
     component: Text = EMPTY
+    host: NodeName = ""
 
 
 class Event(View, frozen=True):
@@ -465,7 +529,7 @@ class PersistentVolume(View, frozen=True):
 
 
 class ServicePort(Struct, frozen=True):
-    """A port of a Service; the target is a number or the name of a container's port."""
+    """A port of a Service; the target is a number or the name of a container's port, and else the port itself."""
 
     protocol: str = "TCP"
     port: int = 0
@@ -728,6 +792,7 @@ class DaemonSetStatus(Struct, frozen=True):
 
     desired_number_scheduled: int = 0
     current_number_scheduled: int = 0
+    number_available: int = 0
 
 
 class DaemonSet(View, frozen=True):

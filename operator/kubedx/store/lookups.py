@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+from kubedx.core.finding import Ref
 from kubedx.core.inputs import EventRecord, Transition
 from kubedx.kube.meta import View
 from kubedx.kube.selectors import LabelSelector
@@ -135,6 +136,14 @@ class StoreLookup(Generic[V]):
         self._desk.notes.tokens.add(token)
         return self._table.find("namespace", namespace, wanted.matches)
 
+    def failed_in(self, namespace: str) -> tuple[V, ...]:
+        """The pods of a namespace in phase Failed."""
+        return self._find("failure", ("namespace", namespace))
+
+    def failed_on(self, node: str) -> tuple[V, ...]:
+        """The pods of a node in phase Failed."""
+        return self._find("failure", ("node", node))
+
     def using_claim(self, claim: PersistentVolumeClaim) -> tuple[V, ...]:
         """The pods whose volumes use the claim."""
         return self._find("claim", (claim.namespace, claim.name))
@@ -165,9 +174,15 @@ class StoreEvents:
             records.extend(found[:_MESSAGES_A_REASON])
         return tuple(sorted(records, key=_newest_first))
 
+    def of_probes_on(self, node: Node) -> tuple[tuple[Ref, EventRecord], ...]:
+        """What the kubelet of a node said about probes that failed, one Event each, with the pod that it is about."""
+        self._desk.notes.tokens.add((Event, "host", node.name))
+        found = self._desk.store.table(Event).find("host", node.name)
+        return tuple((Ref("Pod", one.namespace, one.involved_object.name), added_up([one])[0]) for one in found)
+
 
 def added_up(events: list[Event]) -> list[EventRecord]:
-    """Add up Events of one reason by their message.
+    """Add up Events of one reason by the container that they are about and their message.
 
     Counters follow the series where there is one, else count and lastTimestamp, else a single sighting
     (`client-go/tools/record/events_cache.go`, `client-go/tools/events`).
@@ -176,26 +191,27 @@ def added_up(events: list[Event]) -> list[EventRecord]:
         events: The Events.
 
     Returns:
-        One record a message, the newest first.
+        One record a container and message, the newest first.
     """
-    records: dict[str, EventRecord] = {}
+    records: dict[tuple[str, str], EventRecord] = {}
     for event in events:
         message = event.message.removeprefix(_COMBINED)
         first = event.first_timestamp or event.event_time or event.created
         last = (event.series.last_observed_time if event.series else event.last_timestamp) or first
         count = (event.series.count if event.series else event.count) or 1
-        known = records.get(message)
+        container = event.involved_object.field_path.partition("{")[2].rstrip("}")
+        known = records.get((container, message))
         if known:
             count += known.count
             first = min(filter(None, (first, known.first)), default=None)
             last = max(filter(None, (last, known.last)), default=None)
         component = event.reporting_component or event.source.component
-        records[message] = EventRecord(event.reason, message, count, first, last, component)
+        records[container, message] = EventRecord(event.reason, message, count, first, last, component, container)
     return sorted(records.values(), key=_newest_first)
 
 
-def _newest_first(record: EventRecord) -> tuple[float, str, str]:
-    return (-(record.last or _LONG_AGO).timestamp(), record.reason, record.message)
+def _newest_first(record: EventRecord) -> tuple[float, str, str, str]:
+    return (-(record.last or _LONG_AGO).timestamp(), record.reason, record.message, record.container)
 
 
 class StoreHistory(Generic[V]):

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from kubedx.core.inputs import Transition
+from kubedx.kube.bits import Bit
 from kubedx.kube.decode import Decoded
 from kubedx.kube.known import Known
 from kubedx.kube.meta import Condition, View
@@ -66,6 +67,9 @@ class Change(msgspec.Struct, frozen=True, gc=False, eq=False):
     new: Row | None
 
 
+PROBE_REASONS = frozenset({"Unhealthy", "ProbeError"})
+"""The reasons of Events about probes that failed; the latter on OpenShift."""
+
 # --- indexes ----------------------------------------------------------------------------------------------------------
 
 
@@ -106,6 +110,20 @@ def _by_busy_node(row: Row) -> Iterable[Hashable]:
     return () if isinstance(pod, Pod) and pod.finished else _by_node(row)
 
 
+def _by_failure(row: Row) -> Iterable[Hashable]:
+    pod = row.shape.form
+    if not isinstance(pod, Pod) or not row.shape.bits & Bit.FAILED:
+        return ()
+    return (("namespace", pod.metadata.namespace), ("node", _own(row, pod.spec.node_name)))
+
+
+def _by_host(row: Row) -> Iterable[Hashable]:
+    event = row.shape.form
+    if isinstance(event, Event) and event.reason in PROBE_REASONS and event.source.host:
+        return (_own(row, event.source.host),)
+    return ()
+
+
 def _by_claim(row: Row) -> Iterable[Hashable]:
     pod = row.shape.form
     if not isinstance(pod, Pod) or not pod.spec.volumes:
@@ -132,6 +150,8 @@ INDEXES: dict[str, Callable[[Row], Iterable[Hashable]]] = {
     "claim": _by_claim,
     "volume": _by_volume,
     "about": _by_about,
+    "failure": _by_failure,
+    "host": _by_host,
 }
 """What objects can be found by. An index of a table exists from the first lookup in it."""
 
