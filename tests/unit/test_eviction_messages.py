@@ -1,8 +1,48 @@
-"""What the kubelet says about pods that it evicts."""
+"""What kubelets write into the pods that they evict."""
 
 import pytest
 
-from kubedx.checks._support.evictions import Eviction, eviction
+from kubedx.checks._support.evictions import Eviction, Reason, eviction, reason
+
+FIGURES = (
+    "Threshold quantity: 100Mi, available: 88Mi. Container app was using 900Mi, request is 100Mi, has larger "
+    "consumption of memory."
+)
+SAID = [
+    (
+        "The node was low on resource: ephemeral-storage. Container a was using 1Ki, which exceeds its request of 0. ",
+        Reason("node low", "ephemeral-storage", "Container a was using 1Ki, which exceeds its request of 0."),
+    ),
+    (
+        f"The node was low on resource: memory. {FIGURES} ",
+        Reason("node low", "memory", FIGURES),
+    ),
+    ("The node was low on resource: pids. ", Reason("node low", "pids", "")),
+    ('Usage of EmptyDir volume "cache" exceeds the limit "1m". ', Reason("emptyDir", "cache", "1m")),
+    ('Usage of EmptyDir volume "cache" exceeds the limit "1.5Gi". ', Reason("emptyDir", "cache", "1.5Gi")),
+    ("Usage of EmptyDir volume cache exceeds the limit 1Gi. ", Reason("emptyDir", "cache", "1Gi")),
+    (
+        'Container app exceeded its local ephemeral storage limit "1Gi". ',
+        Reason("container", "app", "1Gi"),
+    ),
+    (
+        "Pod ephemeral local storage usage exceeds the total limit of containers 2Gi. ",
+        Reason("pod", "Pod", "2Gi"),
+    ),
+    ("Pod was rejected: The node had condition: [DiskPressure]. ", Reason("rejected", "DiskPressure", "")),
+    ("Pod The node had condition: [MemoryPressure]. ", Reason("rejected", "MemoryPressure", "")),
+    (
+        "The node had condition: [MemoryPressure DiskPressure]. ",
+        Reason("rejected", "MemoryPressure DiskPressure", ""),
+    ),
+    ("something new", Reason("other", "something new", "")),
+    ("", Reason("other", "the kubelet gives no reason", "")),
+]
+
+
+@pytest.mark.parametrize(("message", "expected"), SAID)
+def test_each_message_is_read(message: str, expected: Reason) -> None:
+    assert reason(message) == expected
 
 
 @pytest.mark.parametrize(("message", "expected"), [

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from kubedx.core.finding import Severity
 from kubedx.core.inputs import Now, minutes
-from kubedx.kube.views import ContainerStatus, Pod
+from kubedx.kube.views import ContainerStatus, Pod, Terminated
 
 SYSTEM_NAMESPACE = "kube-system"
 
@@ -104,3 +104,32 @@ def _starts(pod: Pod) -> str:
 
 def _unready(pod: Pod) -> str:
     return next((f"container {one.name} is not ready" for one in pod.status.container_statuses if not one.ready), "")
+
+
+def how_ended(ended: Terminated | None) -> str:
+    """Say how a container ended: its exit code, and the runtime's word for it."""
+    if ended is None:
+        return "an unknown exit code"
+    return f"exit code {ended.exit_code} ({ended.reason})" if ended.reason else f"exit code {ended.exit_code}"
+
+
+def crashed(pod: Pod, container: ContainerStatus, ended: Terminated) -> bool:
+    """Tell whether the end of a container was none that is meant to be.
+
+    Args:
+        pod: The pod.
+        container: The status of one of its containers.
+        ended: How it ended.
+
+    Returns:
+        Whether it failed, or ended at all though it should run for ever.
+    """
+    runs_for_ever = pod.spec.restart_policy == "Always" and container in pod.status.container_statuses
+    return ended.exit_code != 0 or runs_for_ever
+
+
+def run_length(ended: Terminated) -> timedelta | None:
+    """How long a container ran until it ended, None where the times do not tell."""
+    if ended.started_at is None or ended.finished_at is None:
+        return None
+    return ended.finished_at - ended.started_at

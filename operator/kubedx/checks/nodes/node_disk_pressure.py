@@ -33,7 +33,7 @@ from kubedx.kube.views import Node
         "NodePLEGUnhealthy": join.same_node,
         "NodePressureTaintManual": join.same_node.where(pressure="DiskPressure"),
         "PodEvictedNodePressure": join.same_node.where(pressure="disk"),
-        "PodRejectedNodePressure": join.same_node,
+        "PodRejectedNodePressure": join.same_node.where(pressure="disk"),
         "PodSandboxCreateFailed": join.same_node.where(cause="disk full"),
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
     },

@@ -20,7 +20,7 @@ from kubedx.kube.views import Node
     explains={
         "NodeEvictionThresholdMet": join.same_node.where(pressure="memory"),
         "PodEvictedNodePressure": join.same_node.where(pressure="memory"),
-        "PodRejectedNodePressure": join.same_node,
+        "PodRejectedNodePressure": join.same_node.where(pressure="memory"),
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
     },
     steps=(

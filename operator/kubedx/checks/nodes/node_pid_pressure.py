@@ -21,7 +21,7 @@ from kubedx.kube.views import Node
         "NodeEvictionThresholdMet": join.same_node.where(pressure="pid"),
         "PodCgroupProcsWriteFailed": join.same_node,
         "PodEvictedNodePressure": join.same_node.where(pressure="pid"),
-        "PodRejectedNodePressure": join.same_node,
+        "PodRejectedNodePressure": join.same_node.where(pressure="pid"),
         "PodSandboxCreateFailed": join.same_node.where(cause="process ids"),
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
         "ProbeFailuresNodeWide": join.same_node,

@@ -2,7 +2,14 @@
 
 import re
 
-from kubedx.checks._support.pods import containers_unready_since, is_system, status_path
+from kubedx.checks._support.pods import (
+    containers_unready_since,
+    crashed,
+    how_ended,
+    is_system,
+    run_length,
+    status_path,
+)
 from kubedx.checks._support.resolution import cannot_resolve
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
@@ -16,6 +23,12 @@ _BACK_OFF = re.compile(r"back-off (?P<pause>(?:\d+[hms])+) restarting failed con
 _SERIOUS_PAUSE = seconds(40)
 """The kubelet pauses for 10 s, then for twice as long each time: 40 s are the third crash in a row."""
 
+_RESET = minutes(10)
+"""A container that ran for so long starts again without a pause."""
+
+_THIRD, _FOURTH = 2, 3
+"""Restarts before the third crash, and before the run after it."""
+
 
 @check(
     title="A container crashes again and again",
@@ -24,7 +37,7 @@ _SERIOUS_PAUSE = seconds(40)
     layer=5,
     clear_after=minutes(15),
     group=by.owner,
-    when=Bit.WAITING,
+    when=Bit.WAITING | Bit.TERMINATED,
     explains={
         "CloudControllerManagerDown": join.component,
         "ClusterDNSDown": join.component,
@@ -38,6 +51,7 @@ _SERIOUS_PAUSE = seconds(40)
         "PodNotReady": join.itself,
         "ServiceNoReadyEndpoints": join.selected_pods,
         "StatefulSetRolloutStuck": join.same_owner,
+        "WorkloadCascadingCrash": join.same_owner,
         "WorkloadUnavailable": join.same_owner,
     },
     steps=(
@@ -74,35 +88,51 @@ def pod_crash_loop_back_off(pod: Pod, now: Now) -> Answer:
     probe.
 
     ## Limitations
-    Between two crashes the container runs and nothing shows that it will crash again. So the problem counts as over
-    only after 15 minutes without a pause; the start that is given is that of the latest phase without readiness. A
-    container that crashes less often than its pauses are reset (ten minutes of running) is not seen.
+    Between two crashes the container runs. It counts as crashing until it is ready or has run for longer than the last
+    time, and the problem as over only after 15 minutes without a sign of it; the start that is given is that of the
+    latest phase without readiness. A container that crashes less often than its pauses are reset (ten minutes of
+    running) is not seen.
 
     ## References
-    - `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (doBackOff): `back-off 5m0s restarting failed container=…`,
-      1.30 to 1.36; `pkg/kubelet/container/sync_result.go` (CrashLoopBackOff).
+    - `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (doBackOff): `back-off 5m0s restarting failed container=…`, 1.30
+      to 1.36; `pkg/kubelet/container/sync_result.go` (CrashLoopBackOff). Kubelets of 1.36 leave the container in the
+      state `terminated` for a part of the pause.
     - https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
     """
-    if pod.deleted:
+    if pod.deleted or pod.finished:
         return
     for container in pod.containers:
-        waiting, ended = container.state.waiting, container.last_state.terminated
-        if waiting is None or waiting.reason != "CrashLoopBackOff":
+        seen = _crash(pod, container, now)
+        if seen is None:
             continue
-        if _is_serious(container, now):
-            path = f"{status_path(pod, container)}.state.waiting"
-            yield Finding(
-                pod,
-                since=containers_unready_since(pod),
-                severity=Severity.CRITICAL if is_system(pod) else Severity.WARNING,
-                evidence=(
-                    field(pod, path, f"{waiting.reason}: {waiting.message}", ended.finished_at if ended else None),
-                ),
-                container=container.name,
-                how=_how(ended),
-                cause="dns" if ended and cannot_resolve(ended.message) else "other",
-            )
-            return
+        ended, path, value = seen
+        at = ended.finished_at if ended else None
+        yield Finding(
+            pod,
+            since=containers_unready_since(pod),
+            severity=Severity.CRITICAL if is_system(pod) else Severity.WARNING,
+            evidence=(field(pod, f"{status_path(pod, container)}.{path}", value, at),),
+            container=container.name,
+            how=how_ended(ended),
+            cause="dns" if ended and cannot_resolve(ended.message) else "other",
+        )
+        return
+
+
+Crash = tuple[Terminated | None, str, str]
+"""How the container ended last, and where that it crashes can be read, with what stands there."""
+
+
+def _crash(pod: Pod, container: ContainerStatus, now: Now) -> Crash | None:
+    waiting, ended, before = container.state.waiting, container.state.terminated, container.last_state.terminated
+    if waiting and waiting.reason == "CrashLoopBackOff" and _is_serious(container, now):
+        return before, "state.waiting", f"{waiting.reason}: {waiting.message}"
+    if ended:
+        again = container.restart_count >= _THIRD and _is_short(ended) and (before is None or _is_short(before))
+        return (ended, "state.terminated", how_ended(ended)) if again and crashed(pod, container, ended) else None
+    if before and container.restart_count >= _FOURTH and _is_short(before) and crashed(pod, container, before):
+        return (before, "lastState.terminated", how_ended(before)) if _is_unproven(container, before, now) else None
+    return None
 
 
 def _is_serious(container: ContainerStatus, now: Now) -> bool:
@@ -114,7 +144,14 @@ def _is_serious(container: ContainerStatus, now: Now) -> bool:
     return ended is not None and now.older(ended.finished_at, minutes(1))
 
 
-def _how(ended: Terminated | None) -> str:
-    if ended is None:
-        return "an unknown exit code"
-    return f"exit code {ended.exit_code} ({ended.reason})" if ended.reason else f"exit code {ended.exit_code}"
+def _is_short(ended: Terminated) -> bool:
+    length = run_length(ended)
+    return length is not None and length < _RESET
+
+
+def _is_unproven(container: ContainerStatus, before: Terminated, now: Now) -> bool:
+    """Whether it is not ready and has not run longer than the last time, so that nothing shows that it is well."""
+    running, length = container.state.running, run_length(before)
+    if container.ready or running is None or running.started_at is None or length is None:
+        return False
+    return not now.older(running.started_at, length)

@@ -1,27 +1,15 @@
 """PodEvictedNodePressure."""
 
-from typing import Annotated
-
-from msgspec import Meta
-
-from kubedx.checks._support.evictions import evicted_at, eviction
+from kubedx.checks._support.evictions import EvictionSettings, evicted
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
-from kubedx.core.inputs import Now, Settings, minutes
+from kubedx.core.inputs import Now
 from kubedx.kube.bits import Bit
 from kubedx.kube.views import Pod
 
 _PRESSURES = {"memory": "memory", "pids": "pid"}
 """What is not in here is one of the resources of a disk: ephemeral-storage, inodes, and the old nodefs and imagefs."""
-
-
-class PodEvictedNodePressureSettings(Settings, frozen=True, rename="camel"):
-    """Settings of PodEvictedNodePressure."""
-
-    window_minutes: Annotated[
-        int, Meta(ge=5, le=1440, description="Minutes for which an evicted pod, which stays as a record, is reported.")
-    ] = 60
 
 
 @check(
@@ -44,7 +32,7 @@ class PodEvictedNodePressureSettings(Settings, frozen=True, rename="camel"):
     ),
     since="0.1.0",
 )
-def pod_evicted_node_pressure(pod: Pod, settings: PodEvictedNodePressureSettings, now: Now) -> Answer:
+def pod_evicted_node_pressure(pod: Pod, settings: EvictionSettings, now: Now) -> Answer:
     """A kubelet ended a pod because its node ran out of memory, disk or process ids.
 
     ## Meaning
@@ -73,17 +61,17 @@ def pod_evicted_node_pressure(pod: Pod, settings: PodEvictedNodePressureSettings
       `which exceeds its request of …`.
     - https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
     """
-    why = eviction(pod.status.message) if pod.status.reason == "Evicted" else None
-    since = evicted_at(pod)
-    if why is None or pod.deleted or now.older(since, minutes(settings.window_minutes)):
+    found = evicted(pod, settings, now)
+    if found is None or found[0].kind != "node low":
         return
+    why, since = found
     yield Finding(
         pod,
         since=since,
         severity=Severity.WARNING if pod.controller else Severity.CRITICAL,
         evidence=(field(pod, "status.message", pod.status.message, since),),
         node=pod.spec.node_name,
-        resource=why.resource,
-        details=why.details or "the kubelet gives no figures",
-        pressure=_PRESSURES.get(why.resource, "disk"),
+        resource=why.what,
+        details=why.rest or "the kubelet gives no figures",
+        pressure=_PRESSURES.get(why.what, "disk"),
     )
