@@ -34,11 +34,9 @@ class NodeNotReadySettings(Settings, frozen=True, rename="camel"):
         "DaemonSetUnavailable": join.same_node,
         "DeploymentMinimumReplicasUnavailable": join.same_node,
         "PodEvictedByTaint": join.same_node,
-        "PodNodeLost": join.same_node,
         "PodNotReady": join.same_node,
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),
         "ServiceNoReadyEndpoints": join.same_node,
-        "StatefulSetPodOnLostNode": join.same_node,
     },
     steps=(
         Step("Read the message of the Ready condition.", "kubectl describe node {name}"),
