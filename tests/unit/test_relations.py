@@ -25,6 +25,7 @@ UPWARDS = {
     ("PodStuckTerminating", "PVCStuckTerminating"),
     # The pod that does not go had the volume before another one wanted it.
     ("PodStuckTerminating", "VolumeMultiAttach"),
+    ("StatefulSetPodOnLostNode", "VolumeMultiAttach"),
     # Without an endpoint no webhook answers, whichever was noticed first.
     ("ServiceNoEndpoints", "AdmissionWebhookUnreachable"),
     ("ServiceNoReadyEndpoints", "AdmissionWebhookUnreachable"),

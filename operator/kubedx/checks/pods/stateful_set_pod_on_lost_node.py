@@ -19,7 +19,10 @@ _RELEASED = "node.kubernetes.io/out-of-service"
     severity=Severity.CRITICAL,
     layer=5,
     when=Bit.TERMINATING,
-    explains={"ServiceNoReadyEndpoints": join.selected_pods, "VolumeMultiAttach": join.back(join.itself)},
+    explains={
+        "ServiceNoReadyEndpoints": join.selected_pods,
+        "VolumeMultiAttach": join.claim,  # Not back(): the pod had the volume before anyone else wanted it.
+    },
     steps=(
         Step("See since when the node is silent.", "kubectl describe node {node}"),
         Step(
