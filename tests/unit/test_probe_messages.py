@@ -33,6 +33,8 @@ SAID: list[tuple[Kind, How, int, str]] = [
         0,
         "Liveness probe failed: read tcp 10.0.0.1:5->10.0.0.2:8: connection reset by peer",
     ),
+    ("readiness", "dns", 0, "Readiness probe failed: dial tcp: lookup db on 10.96.0.10:53: i/o timeout"),
+    ("readiness", "other", 0, "Readiness probe failed: dial tcp: lookup db on 10.96.0.10:53: no such host"),
     ("readiness", "speaks HTTP", 0, "Readiness probe failed: http: server gave HTTP response to HTTPS client"),
     ("readiness", "speaks TLS", 0, r'Readiness probe failed: malformed HTTP response "\x15\x03\x01\x00\x02\x02"'),
     ("readiness", "no port", 0, "Readiness probe errored: couldn't find port: http"),

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
+from kubedx.checks._support.resolution import cannot_resolve
 from kubedx.core.inputs import EventRecord, Events, Lookup, Now, minutes, seconds
 from kubedx.kube.views import Container, ContainerStatus, Event, Pod, Probe
 
 Kind = Literal["liveness", "readiness", "startup"]
 How = Literal[
-    "refused", "timeout", "unreachable", "status", "speaks HTTP", "speaks TLS", "no command", "no port", "other"
+    "dns", "refused", "timeout", "unreachable", "status", "speaks HTTP", "speaks TLS", "no command", "no port", "other"
 ]
 
 REASONS = ("Unhealthy", "ProbeError")
@@ -84,6 +85,8 @@ def probe_failure(message: str) -> ProbeFailure | None:
     kind: Kind = match["kind"].lower()  # type: ignore[assignment]  # the pattern has just these three
     # What decoding made of line breaks; OpenShift appends the body, which mostly is empty.
     said = " ".join(match["said"].replace("\\n", " ").split()).removesuffix(" body:")
+    if cannot_resolve(said):
+        return ProbeFailure(kind, "dns", 0, said)
     for how, pattern in _HOWS:
         if found := pattern.search(said):
             return ProbeFailure(kind, how, int(found["code"]) if how == "status" else 0, said)
@@ -274,6 +277,7 @@ def remedy(pod: Pod, container: Container, probe: Probe, failure: ProbeFailure |
 
 
 _REMEDIES: dict[How, str] = {
+    "dns": "no name server answers the program: see whether the cluster's DNS works",
     "refused": "nothing listens on port {port}: see in the log whether the program has started",
     "unreachable": "port {port} is not reached: see whether the program and the network of its node work",
     "timeout": "it does not answer within {timeout} s: find what slows it down, or raise timeoutSeconds",

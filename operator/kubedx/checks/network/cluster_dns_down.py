@@ -23,6 +23,7 @@ UPSTREAM = "kube-dns-upstream"
     explains={
         "ClusterDNSResolutionFailing": join.cluster,
         "PodCrashLoopBackOff": join.cluster.where(cause="dns"),
+        "PodReadinessProbeFailing": join.cluster.where(cause="dns"),
         "ServiceNoEndpoints": join.service_behind,
         "ServiceNoReadyEndpoints": join.service_behind,
     },

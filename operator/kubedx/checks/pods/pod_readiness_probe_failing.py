@@ -94,6 +94,7 @@ def pod_readiness_probe_failing(pod: Pod, events: Events | None, now: Now) -> An
             answer=shown_answer(failure) if failure else "an answer that is not known",
             asked=asked(probe),
             remedy=remedy(pod, container, probe, failure),
+            cause="dns" if failure and failure.how == "dns" else "other",
         )
         return
 
