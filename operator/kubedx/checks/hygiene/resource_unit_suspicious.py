@@ -20,7 +20,7 @@ _PATIENCE = minutes(10)
     layer=0,
     group=by.owner,
     explains={
-        "PodEvictedEmptyDirLimit": join.same_owner,  # The evicted pod is only a record; its successor has the same limit.
+        "PodEvictedEmptyDirLimit": join.same_owner,  # The evicted pod is a record, its successor says it.
         "PodOOMKilled": join.itself.where(limit_is="suspicious"),
         "PodUnschedulable": join.itself.where(binding="insufficient resources"),
     },
