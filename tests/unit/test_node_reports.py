@@ -50,6 +50,10 @@ def test_failures_of_the_garbage_collection_are_told_apart(message: str, expecte
      NoRoute("googleapi: Error 403: Quota 'ROUTES' exceeded. QUOTA_EXCEEDED, quotaExceeded", over_quota=True)),
     ("Aliyun API Error: RequestId: 1A Status Code: 400 Code: QuotaExceeded",
      NoRoute("Aliyun API Error: Status Code: 400 Code: QuotaExceeded", over_quota=True)),
+    (ROUTE + "Cannot create more than 400 routes for route table a",
+     NoRoute("Cannot create more than 400 routes for route table a", over_quota=True)),
+    (ROUTE + "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute'",
+     NoRoute("Quota exceeded for quota metric 'Queries' and limit 'Queries per minute'", over_quota=False)),
     (ROUTE + "Throttling: too many requests", NoRoute("Throttling: too many requests", over_quota=False)),
     ("", NoRoute("no reason is given", over_quota=False)),
 ])  # fmt: skip

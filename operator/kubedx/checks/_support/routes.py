@@ -9,8 +9,12 @@ REASONS = ("FailedToCreateRoute", "CreateRouteFailed", "SyncRouteFailed", "Descr
 
 _HEAD = re.compile(r"^Could not create route .{1,600}? for node .{1,300}? after [\d.hmsµun]{1,40}: ", re.DOTALL)
 _QUOTA = re.compile(
-    r"quota ?exceeded|RouteLimitExceeded|exceeded.{0,100}routes?.{0,100}limit|RESOURCE_LIMIT", re.IGNORECASE
+    r"quota(?: '[\w-]{1,64}')?[ _]?exceeded|RouteLimitExceeded|exceeded.{0,100}routes?.{0,100}limit|RESOURCE_LIMIT"
+    r"|cannot create more than \d+ routes",
+    re.IGNORECASE,
 )
+_RATE = re.compile(r"rate ?limit|throttl|per (?:minute|second|\d+ seconds)|quota metric", re.IGNORECASE)
+"""Of calls of the cloud's API there are quotas as well: these are about time, not about routes."""
 _REQUEST = re.compile(r"\bRequest ?ID: ?\S{1,100} ?", re.IGNORECASE)
 
 
@@ -38,4 +42,7 @@ def no_route(message: str) -> NoRoute:
         Why.
     """
     why = _REQUEST.sub("", _HEAD.sub("", message)).strip()
-    return NoRoute(why or message.strip() or "no reason is given", _QUOTA.search(message) is not None)
+    return NoRoute(
+        why or message.strip() or "no reason is given",
+        _QUOTA.search(message) is not None and _RATE.search(message) is None,
+    )
