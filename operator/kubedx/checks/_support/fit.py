@@ -109,6 +109,22 @@ def _fit(pod: Pod, said: Misfit, nodes: Nodes, rooms: Mapping[str, Room], tied: 
     return Fit(advice, alone, closed)
 
 
+def deviceless(pod: Pod, said: Misfit, nodes: Nodes) -> tuple[str, ...]:
+    """Name the nodes that would take a pod, had they not lost what it lacks: they list the device, and offer none.
+
+    Args:
+        pod: The pod.
+        said: What the scheduler says.
+        nodes: All nodes.
+
+    Returns:
+        The names of the nodes.
+    """
+    devices = [one for one in said.lacking if "/" in one]
+    open_ = nodes.by_what_keeps_away(pod.spec).get(frozenset(), ()) if devices else ()
+    return tuple(place.name for place in open_ if any(amount(place.allocatable.get(one)) == 0 for one in devices))
+
+
 def _there(pod: Pod, asked: Need, place: Place, room: Room | None, reachable: list[frozenset[str]]) -> Iterator[str]:
     if not all(place.name in names for names in reachable):
         yield VOLUMES

@@ -18,11 +18,11 @@ from kubedx.kube.views import Node
     clear_after=minutes(1),
     when=Bit.PRESSURE,
     explains={
+        "APIServerStaticPodUnhealthy": join.back(join.same_node),
         "DaemonSetUnavailable": join.same_node,
         "ImageParentSnapshotMissing": join.same_node,
         "ImagePullFailed": join.same_node.where(cause="disk full"),
         "KubeletSetupFailed": join.same_node,
-        "APIServerStaticPodUnhealthy": join.back(join.same_node),
         "NodeCNINotReady": join.same_node,
         "NodeContainerRuntimeDown": join.same_node,
         "NodeEvictionThresholdMet": join.same_node.where(pressure="disk"),

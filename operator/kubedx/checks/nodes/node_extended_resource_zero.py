@@ -46,7 +46,10 @@ class NodeExtendedResourceZeroSettings(Settings, frozen=True, rename="camel"):
     message="Node {name} offers none of {resource} any more, though it has such devices: {why}",
     layer=2,
     raise_after=minutes(5),
-    explains={"PodRejectedAdmissionError": join.same_node},
+    explains={
+        "PodRejectedAdmissionError": join.same_node,
+        "PodUnschedulable": join.same_node.where(binding="insufficient resources"),
+    },
     steps=(
         Step("See what the node offers.", "kubectl describe node {name}"),
         Step(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from kubedx.checks._support.fit import fit
+from kubedx.checks._support.fit import deviceless, fit
 from kubedx.checks._support.places import Nodes, places, ties
 from kubedx.checks._support.pods import is_system
 from kubedx.checks._support.room import Room, rooms
@@ -105,7 +105,7 @@ def pod_unschedulable(
         since=scheduled.last_transition_time,
         severity=_severity(pod, scheduled, events, now),
         evidence=(field(pod, "status.conditions[PodScheduled]", scheduled.message, scheduled.last_transition_time),),
-        nodes=found.closed,
+        nodes=(*found.closed, *deviceless(pod, said, nodes)),
         why=f"{said.why}. {found.advice}" if found.advice else said.why,
         binding=said.binding(nodes_in_trouble=bool(found.closed), alone=found.alone),
     )
