@@ -1,14 +1,14 @@
 """The control plane where it runs as static pods, and its nodes.
 
 kubeadm, kind, minikube, RKE2 and Talos run it so and label the pods `tier=control-plane` and `component=…`
-(`cmd/kubeadm/app/phases/controlplane`, 1.13 to 1.36). Managed clusters, k3s and k0s show no such pods.
+(`cmd/kubeadm/app/util/staticpod/utils.go`, 1.13 to 1.36). Managed clusters, k3s and k0s show no such pods.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from kubedx.checks._support.pods import SYSTEM_NAMESPACE, trouble
+from kubedx.checks._support.pods import SYSTEM_NAMESPACE, is_ready, trouble, unready_since
 from kubedx.core.finding import Evidence, Ref, absent, field
 from kubedx.core.inputs import Lookup, Reader, derived
 from kubedx.kube.quantity import amount
@@ -37,18 +37,6 @@ def component(pod: Pod) -> str:
 
 def _is_static(pod: Pod) -> bool:
     return not pod.deleted and (pod.controller is None or pod.controller.kind == "Node")
-
-
-def is_ready(pod: Pod) -> bool:
-    """Tell whether a pod's Ready condition is True."""
-    ready = pod.condition("Ready")
-    return ready is not None and ready.status == "True"
-
-
-def unready_since(pod: Pod) -> datetime | None:
-    """Say since when a pod that is not ready is so."""
-    ready = pod.condition("Ready")
-    return ready.last_transition_time if ready else pod.created
 
 
 def is_judged(pod: Pod, nodes: Lookup[Node] | None) -> bool:

@@ -62,6 +62,19 @@ def severity_of_waiting(pod: Pod, now: Now, patience: timedelta = _PATIENCE) -> 
     return Severity.CRITICAL if now.older(containers_unready_since(pod), patience) else Severity.WARNING
 
 
+def is_ready(pod: Pod) -> bool:
+    """Tell whether a pod's Ready condition is True."""
+    ready = pod.condition("Ready")
+    return ready is not None and ready.status == "True"
+
+
+def unready_since(pod: Pod) -> datetime | None:
+    """Say since when a pod that is not ready is so; one that the kubelet has not looked at counts from its creation."""
+    ready = pod.condition("Ready")
+    since = ready.last_transition_time if ready else None
+    return since or pod.created
+
+
 _STARTING = ("ContainerCreating", "PodInitializing")
 
 

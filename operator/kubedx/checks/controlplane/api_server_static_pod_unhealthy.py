@@ -2,17 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from kubedx.checks._support.controlplane import (
-    TOGETHER,
-    component,
-    is_judged,
-    is_ready,
-    not_ready,
-    static_pods,
-    unready_since,
-)
+from kubedx.checks._support.controlplane import TOGETHER, component, is_judged, not_ready, static_pods
 from kubedx.checks._support.nodes import new, shown_time
-from kubedx.checks._support.pods import SYSTEM_NAMESPACE, trouble
+from kubedx.checks._support.pods import SYSTEM_NAMESPACE, is_ready, trouble, unready_since
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Ref, Severity, Step, absent
@@ -79,7 +71,7 @@ def api_server_static_pod_unhealthy(_: Cluster, pods: Lookup[Pod], nodes: Lookup
     restarts but is ready again within a minute is not reported.
 
     ## References
-    - Labels `tier=control-plane` and `component`: `cmd/kubeadm/app/phases/controlplane/manifests.go`,
+    - Labels `tier=control-plane` and `component`: `cmd/kubeadm/app/util/staticpod/utils.go`,
       `cmd/kubeadm/app/phases/etcd/local.go`, 1.13 to 1.36.
     - https://kubernetes.io/docs/tasks/configure-pod-container/static-pod/
     """

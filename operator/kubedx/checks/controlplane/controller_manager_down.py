@@ -61,7 +61,7 @@ def controller_manager_down(_: Cluster, pods: Lookup[Pod], nodes: Lookup[Node] |
     are not ready prove nothing by themselves.
 
     ## References
-    - Labels `tier=control-plane` and `component`: `cmd/kubeadm/app/phases/controlplane/manifests.go`, 1.13 to 1.36.
+    - Labels `tier=control-plane` and `component`: `cmd/kubeadm/app/util/staticpod/utils.go`, 1.13 to 1.36.
     - https://kubernetes.io/docs/concepts/architecture/leases/
     """
     found = down(CONTROLLER_MANAGER, pods, nodes)

@@ -52,7 +52,7 @@ def scheduler_down(_: Cluster, pods: Lookup[Pod], nodes: Lookup[Node] | None, no
     are not ready prove nothing by themselves.
 
     ## References
-    - Labels `tier=control-plane` and `component`: `cmd/kubeadm/app/phases/controlplane/manifests.go`, 1.13 to 1.36.
+    - Labels `tier=control-plane` and `component`: `cmd/kubeadm/app/util/staticpod/utils.go`, 1.13 to 1.36.
     - https://kubernetes.io/docs/concepts/architecture/leases/
     """
     found = down(SCHEDULER, pods, nodes)

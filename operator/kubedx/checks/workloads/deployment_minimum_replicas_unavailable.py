@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from kubedx.checks._support.nodes import shown_time
-from kubedx.checks._support.pods import trouble
+from kubedx.checks._support.pods import is_ready, trouble
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Ref, Severity, Step, field
@@ -94,7 +94,7 @@ def deployment_minimum_replicas_unavailable(
     if not wanted or deployment.deleted:
         return
     own = _pods_of(deployment, replica_sets, pods)
-    failing = [pod for pod in own if _is_failing(pod)]
+    failing = [pod for pod in own if not pod.deleted and not is_ready(pod)]
     if available:
         if not now.older(since, minutes(settings.some_minutes)):
             return
@@ -105,7 +105,7 @@ def deployment_minimum_replicas_unavailable(
         since=since,
         severity=Severity.WARNING if available else Severity.CRITICAL,
         evidence=(field(deployment, "status.conditions[Available]", condition.reason, since),),
-        nodes=tuple(sorted({pod.spec.node_name for pod in failing if pod.spec.node_name})),
+        nodes=_nodes_of(own),
         backends=_services_of(own, services),
         wanted=wanted,
         available=available,
@@ -124,9 +124,9 @@ def _pods_of(
     return tuple(pod for pod in found if not pod.finished)
 
 
-def _is_failing(pod: Pod) -> bool:
-    ready = pod.condition("Ready")
-    return not pod.deleted and (ready is None or ready.status != "True")
+def _nodes_of(own: tuple[Pod, ...]) -> tuple[str, ...]:
+    """The nodes of pods that are not ready, also of those that are being deleted, as those of a lost node are."""
+    return tuple(sorted({pod.spec.node_name for pod in own if pod.spec.node_name and not is_ready(pod)}))
 
 
 def _why(failing: list[Pod], own: tuple[Pod, ...], wanted: int) -> str:

@@ -7,9 +7,9 @@ from msgspec import Meta
 
 from kubedx.core import join
 from kubedx.core.check import Answer, check
-from kubedx.core.finding import Finding, Profile, Severity, Step, field
-from kubedx.core.inputs import Lookup, Settings, hours
-from kubedx.kube.views import Job, Namespace
+from kubedx.core.finding import Finding, Profile, Ref, Severity, Step, field
+from kubedx.core.inputs import Cluster, Lookup, Settings, hours
+from kubedx.kube.views import Job
 
 
 class JobHistoryUnboundedSettings(Settings, frozen=True, rename="camel"):
@@ -40,7 +40,7 @@ class JobHistoryUnboundedSettings(Settings, frozen=True, rename="camel"):
     ),
     since="0.1.0",
 )
-def job_history_unbounded(namespace: Namespace, jobs: Lookup[Job], settings: JobHistoryUnboundedSettings) -> Answer:
+def job_history_unbounded(_: Cluster, jobs: Lookup[Job], settings: JobHistoryUnboundedSettings) -> Answer:
     """A namespace keeps hundreds of finished Jobs, and nothing will ever remove them.
 
     ## Meaning
@@ -66,21 +66,21 @@ def job_history_unbounded(namespace: Namespace, jobs: Lookup[Job], settings: Job
     ## References
     - https://kubernetes.io/docs/concepts/workloads/controllers/ttlafterfinished/
     """
-    ends = sorted((end, job.name) for job in jobs.in_namespace(namespace.name) if (end := _stays_since(job)))
-    if len(ends) > settings.jobs and not namespace.deleted:
-        crossed, _ = ends[settings.jobs]
-        oldest = ends[0][1]
-        yield Finding(
-            namespace,
-            since=crossed,
-            evidence=tuple(
-                field(job, "spec.ttlSecondsAfterFinished", "not set", ends[0][0])
-                for job in (jobs.get(namespace.name, oldest),)
-                if job
-            ),
-            count=len(ends),
-            example=oldest,
-        )
+    ends: dict[str, list[tuple[datetime, Job]]] = {}
+    for job in jobs.all():
+        if end := _stays_since(job):
+            ends.setdefault(job.namespace, []).append((end, job))
+    for namespace, found in sorted(ends.items()):
+        if len(found) > settings.jobs:
+            found.sort(key=lambda one: (one[0], one[1].name))
+            end, oldest = found[0]
+            yield Finding(
+                Ref("Namespace", "", namespace),
+                since=found[settings.jobs][0],
+                evidence=(field(oldest, "spec.ttlSecondsAfterFinished", "not set", end),),
+                count=len(found),
+                example=oldest.name,
+            )
 
 
 def _stays_since(job: Job) -> datetime | None:

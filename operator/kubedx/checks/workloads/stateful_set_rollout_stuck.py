@@ -1,11 +1,10 @@
 """StatefulSetRolloutStuck."""
 
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
 
-from kubedx.checks._support.pods import trouble
+from kubedx.checks._support.pods import is_ready, trouble, unready_since
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
@@ -77,13 +76,13 @@ def stateful_set_rollout_stuck(
     if strategy.type != "RollingUpdate" or status.updated_replicas >= wanted or workload.deleted:
         return
     own = sorted((_ordinal(pod) - workload.spec.ordinals.start, pod.name, pod) for pod in pods.owned_by(workload))
-    blocking = next((pod for index, _, pod in own if index < replicas and not _is_ready(pod)), None)
+    blocking = next((pod for index, _, pod in own if index < replicas and (pod.deleted or not is_ready(pod))), None)
     if blocking is None or not status.update_revision:
         return
     late = [pod for index, _, pod in own if index >= strategy.rolling_update.partition and not _is_new(pod, workload)]
     if not late:
         return
-    since = _unready_since(blocking)
+    since = blocking.deleted or unready_since(blocking)
     stale = blocking in late and not blocking.deleted
     yield Finding(
         workload,
@@ -107,16 +106,5 @@ def _ordinal(pod: Pod) -> int:
     return int(tail) if tail.isdecimal() else 0
 
 
-def _is_ready(pod: Pod) -> bool:
-    ready = pod.condition("Ready")
-    return ready is not None and ready.status == "True" and not pod.deleted
-
-
 def _is_new(pod: Pod, workload: StatefulSet) -> bool:
     return pod.metadata.labels.get(REVISION) == workload.status.update_revision
-
-
-def _unready_since(pod: Pod) -> datetime | None:
-    ready = pod.condition("Ready")
-    since = pod.deleted or (ready.last_transition_time if ready else None)
-    return since or pod.created
