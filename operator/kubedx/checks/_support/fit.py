@@ -120,9 +120,14 @@ def deviceless(pod: Pod, said: Misfit, nodes: Nodes) -> tuple[str, ...]:
     Returns:
         The names of the nodes.
     """
-    devices = [one for one in said.lacking if "/" in one]
-    open_ = nodes.by_what_keeps_away(pod.spec).get(frozenset(), ()) if devices else ()
-    return tuple(place.name for place in open_ if any(amount(place.allocatable.get(one)) == 0 for one in devices))
+    spec, devices = pod.spec, tuple(one for one in said.lacking if "/" in one)
+
+    def name(all_: Nodes) -> tuple[str, ...]:
+        open_ = all_.seen_by(spec).groups.get(frozenset(), ())
+        return tuple(place.name for place in open_ if any(amount(place.allocatable.get(one)) == 0 for one in devices))
+
+    key = ("deviceless", devices, spec.node_selector, spec.affinity, spec.tolerations)
+    return nodes.worked_out(key, name) if devices else ()
 
 
 def _there(pod: Pod, asked: Need, place: Place, room: Room | None, reachable: list[frozenset[str]]) -> Iterator[str]:
