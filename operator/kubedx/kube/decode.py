@@ -14,6 +14,7 @@ from kubedx.kube.addresses import service_names
 from kubedx.kube.known import Known
 from kubedx.kube.meta import View
 from kubedx.kube.quantity import GIB
+from kubedx.kube.references import may_refer, unresolved
 from kubedx.kube.slots import (
     STEPS,
     Few,
@@ -38,6 +39,7 @@ from kubedx.kube.slots import (
     whole,
 )
 from kubedx.kube.text import Text, clean
+from kubedx.kube.views import Pod
 from kubedx.kube.weight import LARGE, weight
 
 V = TypeVar("V", bound=View)
@@ -147,6 +149,8 @@ class Decoder(Generic[V]):
             force_setattr(form.metadata, "namespace", namespace)
         if memoryview(raw).nbytes >= LARGE:
             force_setattr(form.metadata, "weight", weight(raw))
+        if isinstance(form, Pod) and form.spec.containers and may_refer(raw) and (found := unresolved(raw)):
+            force_setattr(form.spec, "unresolved", found)
         key = key_of(namespace, name)
         own = Own(key, packed(aside.uid, aside.times), aside.take_texts())
         return Decoded(form, own, aside.version)

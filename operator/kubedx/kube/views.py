@@ -268,6 +268,14 @@ class Affinity(Struct, frozen=True):
     node_affinity: NodeAffinity | None = None
 
 
+class Unresolved(Struct, frozen=True):
+    """A reference such as ``$(HOST)`` in a container's command, arguments or environment to what nothing sets."""
+
+    container: str = ""
+    where: str = ""
+    variable: str = ""
+
+
 class PodSpec(Struct, frozen=True):
     """The part of a Pod's spec that checks read."""
 
@@ -285,6 +293,8 @@ class PodSpec(Struct, frozen=True):
     host_network: bool = False
     host_pid: bool = msgspec.field(default=False, name="hostPID")
     priority_class_name: str = ""
+    unresolved: tuple[Unresolved, ...] = msgspec.field(default=(), name="(unresolved)")
+    """Found by the decoder: no field of an object has this name."""
 
     def wants(self, node: str, labels: Mapping[str, str]) -> bool:
         """Whether node selector and required node affinity allow the node.
