@@ -378,7 +378,7 @@ def tell(cluster: Cluster, pods: list[Manifest]) -> None:
 
 
 METRICS = Promise("MetricsServerMissing", "APIService/v1beta1.metrics.k8s.io", ("HPAFailedGetResourceMetric",))
-STORAGE = Promise("StorageClassMissing", "StorageClass/fast", ("PVCPending", "PodUnschedulable"))
+STORAGE = Promise("StorageClassMissing", "StorageClass/fast", ("PVCPending", "PodUnboundPVC", "PodUnschedulable"))
 QUOTA = Promise("QuotaExceeded", "ResourceQuota/team-blue/small", ("WorkloadPodCreateForbidden",))
 REGISTRY = Promise("ImageRegistryUnreachable", "ImageRegistry/registry.invalid", ("ImagePullBackOff",))
 BEHIND_THE_GATE = (
@@ -388,8 +388,8 @@ BEHIND_THE_GATE = (
 GATE = Promise("PodNotReady", "Deployment/admission/gate", BEHIND_THE_GATE)
 ROOTS = (METRICS, STORAGE, QUOTA, REGISTRY, GATE)
 SYMPTOMS = {
-    "HPAFailedGetResourceMetric": 20, "PVCPending": 20, "PodUnschedulable": 20, "WorkloadPodCreateForbidden": 8,
-    "ImagePullBackOff": 20, **dict.fromkeys(BEHIND_THE_GATE, 1),
+    "HPAFailedGetResourceMetric": 20, "PVCPending": 20, "PodUnboundPVC": 20, "PodUnschedulable": 20,
+    "WorkloadPodCreateForbidden": 8, "ImagePullBackOff": 20, **dict.fromkeys(BEHIND_THE_GATE, 1),
 }  # fmt: skip
 
 

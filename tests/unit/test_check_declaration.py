@@ -1,15 +1,15 @@
 """Declarations of checks that do not hold together are refused where they are written."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from msgspec import Meta  # noqa: F401 -- resolved by name in annotations
 
 from kubedx.core.check import Answer, Check, DeclarationError, Registry, check, check_id, function_name
 from kubedx.core.finding import Step
-from kubedx.core.inputs import Cluster, Events, History, Lookup, Now, Object, Settings
-from kubedx.kube.views import Event, Node, Pod, ReplicaSet
+from kubedx.core.inputs import Cluster, Events, History, Lookup, Now, Object, Reader, Settings, derived
+from kubedx.kube.views import Event, Namespace, Node, Pod, ReplicaSet
 from tests.unit.toys import DOCUMENTATION, toy
 
 
@@ -28,6 +28,16 @@ class ToySettings(Settings, frozen=True):
     """Settings."""
 
     grace: int = 3
+
+
+@derived(Node)
+def counted(_: Reader) -> int:
+    return 0
+
+
+@derived(Namespace)
+def counted_as_well(_: Reader) -> int:
+    return 0
 
 
 def test_inputs_are_told_apart_by_their_annotation() -> None:
@@ -49,6 +59,16 @@ def test_inputs_are_told_apart_by_their_annotation() -> None:
     ]  # fmt: skip
     assert found.settings_type is ToySettings
     assert found.required == (Pod, Event)
+
+
+def test_a_derived_value_needs_its_kinds_unless_it_is_optional() -> None:
+    def pod_toy(pod: Pod, number: Annotated[int, counted], perhaps: Annotated[int, counted_as_well] | None) -> Answer:
+        return iter(())
+
+    found = declared(pod_toy)
+
+    assert [(one.role, one.optional) for one in found.inputs] == [("derived", False), ("derived", True)]
+    assert (found.required, found.enriching) == ((Pod, Node), (Namespace,))
 
 
 def test_subjects_may_be_several_kinds_all_kinds_or_the_cluster() -> None:

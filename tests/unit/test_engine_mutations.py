@@ -100,6 +100,11 @@ def node_derived(node: Node, number: Annotated[int, classes]) -> Answer:
     yield Finding(node, number=number)
 
 
+def node_maybe_derived(node: Node, number: Annotated[int, classes] | None) -> Answer:
+    if number is None:
+        yield Finding(node)
+
+
 def node_derived_badly(node: Node, number: Annotated[int, broken_by_two]) -> Answer:
     yield Finding(node, number=number)
 
@@ -325,7 +330,7 @@ def a_node_flips(engine: Mutant) -> None:
 
 
 def a_value_of_many_changes(engine: Mutant) -> None:
-    world = World(engine, declared(node_derived), declared(node_derived_badly))
+    world = World(engine, declared(node_derived), declared(node_derived_badly), declared(node_maybe_derived))
     world.put("Node", "a")
     world.put("StorageClass", "c")
     world.settle()

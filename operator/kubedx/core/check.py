@@ -257,14 +257,14 @@ def _signature(function: Callable[..., Answer]) -> _Inputs:
 
 
 def _input(function: str, name: str, hint: object) -> Input:
-    if typing.get_origin(hint) is typing.Annotated:
-        extras = [extra for extra in typing.get_args(hint)[1:] if isinstance(extra, Derived)]
-        if extras:
-            return Input(name, "derived", derived=extras[0])
     optional = False
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         members = [member for member in typing.get_args(hint) if member is not type(None)]
         optional, hint = True, members[0]
+    if typing.get_origin(hint) is typing.Annotated:
+        extras = [extra for extra in typing.get_args(hint)[1:] if isinstance(extra, Derived)]
+        if extras:
+            return Input(name, "derived", optional=optional, derived=extras[0])
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Lookup:
         return Input(name, "lookup", arguments[0], optional)

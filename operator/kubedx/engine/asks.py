@@ -142,6 +142,8 @@ class Asks:
         settings, _, unread = circumstances
         if one.role == "settings":
             return settings
+        if one.derived:
+            return None if one.optional and any(view in unread for view in one.derived.kinds) else UNTOUCHABLE
         view = Event if one.role == "events" else one.view if one.role == "lookup" else None
         return None if view in unread else UNTOUCHABLE
 

@@ -401,9 +401,15 @@ class Engine:
             case "settings":
                 return self._settings.check_settings(check)
             case "derived":
-                return self._value(one.derived) if one.derived else None
+                return self._derived(one.derived, optional=one.optional) if one.derived else None
 
     # --- derived values ---
+
+    def _derived(self, derived: Derived[Any], *, optional: bool) -> object:
+        """The value; None where it is optional and one of its kinds cannot be read."""
+        if optional and any(self._desk.lookup(view) is None for view in derived.kinds):
+            return None
+        return self._value(derived)
 
     def _value(self, derived: Derived[Any]) -> object:
         self._desk.notes.tokens.add(_token(derived))

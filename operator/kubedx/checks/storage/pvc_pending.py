@@ -54,8 +54,8 @@ def pvc_pending(  # noqa: PLR0913, PLR0917 -- each parameter is an input
     claim: PersistentVolumeClaim,
     classes: Lookup[StorageClass],
     defaults: Annotated[tuple[str, ...], default_classes],
-    offered: Annotated[tuple[Offer, ...], offers],
-    volumes: Lookup[PersistentVolume],
+    offered: Annotated[tuple[Offer, ...], offers] | None,
+    volumes: Lookup[PersistentVolume] | None,
     events: Events | None,
     settings: PVCPendingSettings,
     now: Now,
@@ -120,17 +120,17 @@ def _with_nearest(
     claim: PersistentVolumeClaim,
     cause: str,
     why: str,
-    offered: tuple[Offer, ...],
-    volumes: Lookup[PersistentVolume],
+    offered: tuple[Offer, ...] | None,
+    volumes: Lookup[PersistentVolume] | None,
 ) -> str:
     """Add what keeps the volume away that the claim names, or those that come nearest."""
-    if cause == "volume":
+    if cause == "volume" and volumes:
         volume = volumes.get("", claim.spec.volume_name)
         if volume is None:
             return f"the volume {claim.spec.volume_name}, which it names, does not exist"
         kept = " and ".join(obstacles(claim, offer(volume)))
         return f"{why.rstrip('.')}: {kept}" if kept else why
-    near = nearest(claim, offered) if cause in {"no volume", "class not found"} else ""
+    near = nearest(claim, offered) if offered and cause in {"no volume", "class not found"} else ""
     return f"{why}; {near}" if near else why
 
 

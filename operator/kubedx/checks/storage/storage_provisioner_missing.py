@@ -51,7 +51,7 @@ class StorageProvisionerMissingSettings(Settings, frozen=True, rename="camel"):
 def storage_provisioner_missing(
     claim: PersistentVolumeClaim,
     classes: Lookup[StorageClass],
-    drivers: Lookup[CSIDriver],
+    drivers: Lookup[CSIDriver] | None,
     makers: Annotated[frozenset[str], made_by],
     events: Events,
     settings: StorageProvisionerMissingSettings,
@@ -89,23 +89,32 @@ def storage_provisioner_missing(
     pending = claim.status.phase == "Pending" and not claim.deleted and not claim.spec.volume_name
     storage_class = classes.get("", claim.spec.storage_class_name or "") if pending else None
     provisioner = served_by(storage_class.provisioner) if storage_class else ""
-    if storage_class is None or not provisioner or drivers.get("", provisioner):
+    if storage_class is None or not provisioner or (drivers and drivers.get("", provisioner)):
         return
     asked = [one for one in events.about(claim, _ASKED) if not now.older(one.last, _QUIET)]
     on_demand = storage_class.volume_binding_mode == "WaitForFirstConsumer"
     since = min((one.first for one in asked if one.first), default=None) if on_demand or asked else claim.created
     if not now.older(since, minutes(settings.silence_minutes)) or events.about(claim, *_ANSWERS):
         return
+    if drivers is None and not asked:
+        return
     before = provisioner in makers or storage_class.provisioner in makers
     yield Finding(
         storage_class,
         since=since,
         evidence=(
-            absent(Ref("CSIDriver", "", provisioner)),
+            *([absent(Ref("CSIDriver", "", provisioner))] if drivers else []),
+            *(record.evidence for record in asked[:1]),
             field(storage_class, "provisioner", storage_class.provisioner),
             field(claim, "status.phase", "Pending", since),
         ),
         provisioner=storage_class.provisioner,
         claim=f"{claim.namespace}/{claim.name}",
-        why="it made volumes before, but is silent now" if before else "no such driver is installed",
+        why=_why(before=before, known=drivers is not None),
     )
+
+
+def _why(*, before: bool, known: bool) -> str:
+    if before:
+        return "it made volumes before, but is silent now"
+    return "no such driver is installed" if known else "it was asked for a volume and is silent"
