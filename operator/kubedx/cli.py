@@ -345,7 +345,7 @@ def explain(*, check: str, output: str) -> None:
 def generate(*, only_check: bool) -> None:
     """Write what follows from the checks: CRDs, chart, documentation. Only in a clone of kubedx's repository."""
     from kubedx.checks import registry
-    from kubedx.generate import tree
+    from kubedx.generate import tree, unseen
     from kubedx.report.metrics import Facts, FactsCollector
 
     known = registry()
@@ -354,8 +354,8 @@ def generate(*, only_check: bool) -> None:
         wanted = tree.outputs(known, FactsCollector(Facts).collect(), root)
     except tree.TreeError as error:
         fail(Exit.USAGE, str(error))
-    if known.unmet:
-        click.echo(f"Relations wait for checks that do not exist yet: {', '.join(known.unmet)}.")
+    if unmet := known.unmet.keys() - unseen.BY_ID.keys():
+        click.echo(f"Relations wait for checks that do not exist yet: {', '.join(sorted(unmet))}.")
     if only_check:
         stale = list(tree.differences(root, wanted))
         for difference in stale:

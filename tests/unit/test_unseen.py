@@ -60,6 +60,13 @@ def test_explain_says_what_the_page_says(pattern: Unseen) -> None:
     assert "**" not in kubedx("explain", pattern.id).stdout
 
 
+def test_a_page_names_the_checks_that_may_be_behind_it() -> None:
+    said = explain.unseen_page(BY_ID["APIServerUnavailable"], REGISTRY)
+
+    assert "APIServerStaticPodUnhealthy" in said.explained_by
+    assert "\n## May be explained by\n\n- [" in explain.markdown(said)
+
+
 def test_the_list_of_the_unseen_has_a_row_for_each() -> None:
     lines = kubedx("checks", "--unseen").stdout.splitlines()
 

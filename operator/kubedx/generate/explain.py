@@ -97,6 +97,7 @@ class UnseenPage(_Data, frozen=True):
     why: str
     nearest: tuple[str, ...]
     signal: str
+    explained_by: tuple[str, ...]
     steps: tuple[Instruction, ...]
     references: tuple[str, ...]
 
@@ -392,7 +393,7 @@ def unseen_page(pattern: Unseen, registry: Registry) -> UnseenPage:
 
     Args:
         pattern: The pattern.
-        registry: All checks, to name those that come nearest.
+        registry: All checks, to name those that come nearest, and those that may be behind it.
 
     Returns:
         The page's content.
@@ -405,6 +406,7 @@ def unseen_page(pattern: Unseen, registry: Registry) -> UnseenPage:
         why=pattern.why,
         nearest=nearest(pattern, registry),
         signal=pattern.signal,
+        explained_by=registry.unmet.get(pattern.id, ()),
         steps=tuple(Instruction(step.text, step.command, step.danger) for step in pattern.steps),
         references=pattern.references,
     )
@@ -417,10 +419,16 @@ def _unseen_blocks(found: UnseenPage) -> Iterator[str]:
     yield f"## Why kubedx does not see it\n\n{found.why}"
     yield f"## Nearest signal\n\n{found.signal}"
     if found.nearest:
-        yield "\n".join(f"- [{id_}]({id_}.md)" for id_ in found.nearest)
+        yield _links(found.nearest)
+    if found.explained_by:
+        yield f"## May be explained by\n\n{_links(found.explained_by)}"
     yield "## By hand\n\nFill in what stands in braces."
     yield from map(_step, found.steps)
     yield "## References\n\n" + "\n".join(f"- {reference}" for reference in found.references)
+
+
+def _links(ids: Iterable[str]) -> str:
+    return "\n".join(f"- [{id_}]({id_}.md)" for id_ in ids)
 
 
 _IS_UNSEEN = {Detectability.PROBE.value: "needs a probe", Detectability.OUTSIDE.value: "is not visible from the API"}

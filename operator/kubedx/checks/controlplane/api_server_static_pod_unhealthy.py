@@ -21,6 +21,7 @@ from kubedx.kube.views import Node, Pod
     raise_after=minutes(1),
     group=by.node,
     explains={
+        "APIServerUnavailable": join.cluster,
         "ControllerManagerDown": join.component,
         "PodCrashLoopBackOff": join.itself,
         "PodNotReady": join.itself,

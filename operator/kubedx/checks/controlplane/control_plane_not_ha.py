@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from kubedx.checks._support.controlplane import Machines, machines
-from kubedx.core import by
+from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Evidence, Finding, Profile, Ref, Severity, Step
 from kubedx.core.inputs import Cluster, Lookup, Settings, hours
@@ -30,6 +30,7 @@ class ControlPlaneNotHASettings(Settings, frozen=True, rename="camel"):
     layer=1,
     raise_after=hours(1),
     group=by.cluster,
+    explains={"APIServerUnavailable": join.cluster},
     steps=(
         Step(
             "See the nodes of the control plane.", "kubectl get nodes -l node-role.kubernetes.io/control-plane -o wide"

@@ -24,7 +24,7 @@ SET_ASIDE = 0.88
     layer=0,
     raise_after=hours(1),
     group=by.cluster,
-    explains={"APIServerOverloaded": join.cluster},
+    explains={"APIServerOverloaded": join.cluster, "EtcdUnhealthy": join.cluster},
     steps=(
         Step(
             "See how busy the nodes of the control plane are.",

@@ -29,7 +29,7 @@ class DeploymentMinimumReplicasUnavailableSettings(Settings, frozen=True, rename
 @check(
     title="A Deployment has too few available pods",
     message="Of {wanted} pods of {namespace}/{name} {available} are available since {at}: {why}",
-    severity=Severity.CRITICAL,
+    severity=Severity.WARNING,
     layer=6,
     raise_after=minutes(1),
     explains={

@@ -27,7 +27,11 @@ class JobHistoryUnboundedSettings(Settings, frozen=True, rename="camel"):
     severity=Severity.INFO,
     layer=0,
     raise_after=hours(24),
-    explains={"APIServerOverloaded": join.cluster, "KubeletSecretWatchPressure": join.cluster},
+    explains={
+        "APIServerOverloaded": join.cluster,
+        "EtcdDatabaseSpaceLow": join.cluster,
+        "KubeletSecretWatchPressure": join.cluster,
+    },
     steps=(
         Step("List them, the oldest first.", "kubectl -n {name} get jobs --sort-by=.metadata.creationTimestamp"),
         Step("Let whoever makes them set `spec.ttlSecondsAfterFinished`, such as 86400 for a day."),
