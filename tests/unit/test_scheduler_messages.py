@@ -38,6 +38,7 @@ BINDINGS = [
     ("untolerated taint", "5 node(s) had untolerated taint(s)"),
     ("unbound claim", "pod has unbound immediate PersistentVolumeClaims"),
     ("unbound claim", 'persistentvolumeclaim "data" not found'),
+    ("unbound claim", 'running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded'),
     ("unbound claim", "5 node(s) didn't find available persistent volumes to bind"),
     ("unbound claim", "5 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"),
     ("volume", "5 node(s) had volume node affinity conflict"),

@@ -37,7 +37,7 @@ _BINDINGS = (
         (
             r"unbound immediate PersistentVolumeClaims|persistentvolumeclaim \"|PersistentVolumeClaim is not found"
             r"|waiting for ephemeral volume controller|find available persistent volumes to bind"
-            r"|not have enough free storage|bound to non-existent pv"
+            r"|not have enough free storage|bound to non-existent pv|[Bb]ind(?:ing)? volumes: "
         ),
     ),
     (

@@ -10,7 +10,7 @@ from kubedx.checks._support.scheduling import misfit, unschedulable
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Evidence, Finding, Step, field
-from kubedx.core.inputs import Lookup, Now, hours, minutes
+from kubedx.core.inputs import Lookup, Now, minutes
 from kubedx.kube.bits import Bit
 from kubedx.kube.views import Pod
 
@@ -18,8 +18,8 @@ _BINDING = "host port"
 _MOST_NODES = 16
 """Nodes on which the pod that holds a port is looked for: one name is enough."""
 
-_RECENT = hours(1)
-"""A pod that was rejected earlier has been replaced, or somebody knows."""
+_RECENT = minutes(15)
+"""A pod that was rejected earlier has been replaced; if that one is rejected too, it says so itself."""
 
 
 @check(
@@ -68,7 +68,7 @@ def pod_host_port_conflict(pod: Pod, pods: Lookup[Pod] | None, nodes: Annotated[
     ## Limitations
     The pod that has the port is looked for on the first 16 nodes that selector, affinity and taints leave. Processes of
     the machine itself that listen on the port are not seen, by the scheduler neither. Pods that the kubelet rejected
-    more than an hour ago are not reported.
+    more than a quarter of an hour ago are not reported.
 
     ## References
     - `pkg/scheduler/framework/plugins/nodeports/node_ports.go`: `node(s) didn't have free ports for the requested pod

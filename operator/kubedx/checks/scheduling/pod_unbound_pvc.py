@@ -44,7 +44,8 @@ def pod_unbound_pvc(
 
     ## Meaning
     A claim of the pod does not exist, is being deleted, is not bound although its class binds at once, or is bound to a
-    volume that is gone. With a class that waits for the first consumer, no node has a volume that fits.
+    volume that is gone. With a class that waits for the first consumer, no node has a volume that fits, or the volume
+    was not made in time.
 
     ## Impact
     The pod stays Pending, whatever room the nodes have. In a StatefulSet the pods after it are not created either.
@@ -63,8 +64,8 @@ def pod_unbound_pvc(
     ## References
     - `pkg/scheduler/framework/plugins/volumebinding/{volume_binding,binder}.go`: `pod has unbound immediate
       PersistentVolumeClaims`, `persistentvolumeclaim "x" not found`, `is being deleted`, `bound to non-existent
-      persistentvolume "v"`, `node(s) didn't find available persistent volumes to bind`, 1.19 to 1.36; before 1.19 with
-      `running "VolumeBinding" filter plugin for pod "x": ` in front.
+      persistentvolume "v"`, `node(s) didn't find available persistent volumes to bind`, `binding volumes: …`, 1.19 to
+      1.36; before 1.19 with `running "VolumeBinding" filter plugin for pod "x": ` in front.
     """
     scheduled = unschedulable(pod)
     reasons = misfit(scheduled.message).of(_BINDING) if scheduled else ()
