@@ -29,10 +29,15 @@ UPWARDS = {
     # Without an endpoint no webhook answers, whichever was noticed first.
     ("ServiceNoEndpoints", "AdmissionWebhookUnreachable"),
     ("ServiceNoReadyEndpoints", "AdmissionWebhookUnreachable"),
-    # The very pod of the component: it stops being ready in the moment in which it crashes.
+    # The very pod of the component: it stops being ready in the moment in which it fails.
     ("PodCrashLoopBackOff", "CloudControllerManagerDown"),
     ("PodCrashLoopBackOff", "ClusterDNSDown"),
     ("PodCrashLoopBackOff", "KubeProxyDown"),
+    ("ImagePullBackOff", "CloudControllerManagerDown"),
+    ("ImagePullBackOff", "ClusterDNSDown"),
+    ("ImagePullBackOff", "KubeProxyDown"),
+    ("PodReadinessProbeFailing", "ClusterDNSDown"),
+    ("PodUnschedulable", "ClusterDNSDown"),
 }
 """Relations whose cause stands in a higher layer and need not have begun first."""
 

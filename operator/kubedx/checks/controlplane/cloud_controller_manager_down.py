@@ -23,6 +23,7 @@ from kubedx.kube.views import Pod
         "NodeNetworkUnavailable": join.cluster.where(reason="NoRouteCreated"),
         "NodeRouteCreationFailed": join.cluster,
         "NodeUninitialized": join.cluster,
+        "PodNotReady": join.component,
         "ResourceFinalizerStuck": join.cluster.where(keeper="cloud"),
     },
     steps=(

@@ -22,9 +22,12 @@ _UNKNOWN_CAUSE = "the kubelet keeps the reason in its Events"
     when=Bit.WAITING,
     events=(FAILED_REASON,),
     explains={
+        "CloudControllerManagerDown": join.component,
+        "ClusterDNSDown": join.component,
         "DaemonSetUnavailable": join.same_owner,
         "DeploymentMinimumReplicasUnavailable": join.same_owner,
         "DeploymentProgressDeadlineExceeded": join.same_owner,
+        "KubeProxyDown": join.itself,
         "PodNotReady": join.itself,
         "ServiceNoReadyEndpoints": join.selected_pods,
         "StatefulSetRolloutStuck": join.same_owner,

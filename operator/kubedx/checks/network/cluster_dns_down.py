@@ -23,6 +23,7 @@ UPSTREAM = "kube-dns-upstream"
     explains={
         "ClusterDNSResolutionFailing": join.cluster,
         "PodCrashLoopBackOff": join.cluster.where(cause="dns"),
+        "PodNotReady": join.component,
         "PodReadinessProbeFailing": join.cluster.where(cause="dns"),
         "ServiceNoEndpoints": join.service_behind,
         "ServiceNoReadyEndpoints": join.service_behind,
@@ -96,7 +97,7 @@ def cluster_dns_down(
         yield Finding(
             Ref("ClusterDNS", "", service.name),
             since=since,
-            backends=(ref(service),),
+            backends=(ref(service), *map(ref, unready[:5])),
             severity=Severity.WARNING if ready else Severity.CRITICAL,
             evidence=(field(service, "endpoints", f"{ready} of {wanted} ready", since),),
             what=what,

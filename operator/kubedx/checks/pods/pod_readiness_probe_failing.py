@@ -34,6 +34,7 @@ _QUIET = minutes(15)
     when=Bit.NOT_READY,
     events=REASONS,
     explains={
+        "ClusterDNSDown": join.component,
         "DeploymentMinimumReplicasUnavailable": join.same_owner,
         "DeploymentProgressDeadlineExceeded": join.same_owner,
         "PodNotReady": join.itself,

@@ -30,6 +30,7 @@ _NOT_SCALING_UP = "NotTriggerScaleUp"
     when=Bit.UNSCHEDULED,
     events=(*_SCALING_UP, _NOT_SCALING_UP),
     explains={
+        "ClusterDNSDown": join.component,
         "DaemonSetUnavailable": join.same_owner,
         "DeploymentMinimumReplicasUnavailable": join.same_owner,
         "DeploymentProgressDeadlineExceeded": join.same_owner,
