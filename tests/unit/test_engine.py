@@ -222,7 +222,8 @@ def test_an_event_asks_the_check_of_the_object_that_it_is_about() -> None:
     world.put("Node", "n2")
     world.run()
     before = world.asked()
-    world.put("Event", "e", reason="Rebooted", involvedObject={"kind": "Node", "name": "n1", "uid": "n1"}, message="m")
+    about = {"kind": "Node", "name": "n1", "uid": "n1"}
+    world.put("Event", "e", metadata={"namespace": "default"}, reason="Rebooted", involvedObject=about, message="m")
     world.run()
     counts = {one.subject.name: one.params["count"] for verdict in world.engine.verdicts.values()
               for one in verdict.findings}  # fmt: skip

@@ -162,6 +162,11 @@ def no_nodes(_: Cluster, nodes: Lookup[Node]) -> Answer:
 # --- the world that they are about ------------------------------------------------------------------------------------
 
 
+def namespace_of(kind: str) -> str:
+    """Events about Nodes are nowhere else than in ``default``."""
+    return "default" if kind == "Event" else "x"
+
+
 class World:
     """A store, the engine under test, and what it told."""
 
@@ -180,11 +185,11 @@ class World:
     def put(self, kind: str, name: str, **body: Any) -> None:
         metadata = {"name": name, "uid": f"u-{kind}-{name}", **body.pop("metadata", {})}
         if BY_KIND[kind].resource.namespaced:
-            metadata["namespace"] = "x"
+            metadata["namespace"] = namespace_of(kind)
         self._follow(self.store.put(decode(kind, {"metadata": metadata, **body})))
 
     def remove(self, kind: str, name: str) -> None:
-        namespace = "x" if BY_KIND[kind].resource.namespaced else ""
+        namespace = namespace_of(kind) if BY_KIND[kind].resource.namespaced else ""
         self._follow(self.store.remove(BY_KIND[kind], key_of(namespace, name)))
 
     def turn(self, kind: str, state: State) -> None:

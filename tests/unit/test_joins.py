@@ -36,6 +36,7 @@ API = made("APIService", "v1beta1.metrics.k8s.io", "", spec={"service": {"namesp
 CLAIM = made("PersistentVolumeClaim", "data", spec={"storageClassName": "fast"})
 HPA = made("HorizontalPodAutoscaler", "web", spec={"scaleTargetRef": {"kind": "Deployment", "name": "web"}})
 PLUGIN = made("Pod", "cilium-1", "kube-system", metadata=owned("DaemonSet", "cilium"), spec={"nodeName": "n1"})
+DEVICES = made("Pod", "gpu-1", "gpu", metadata=owned("DaemonSet", "x-device-plugin"), spec={"nodeName": "n1"})
 PULLING = made("Pod", "pulling", spec={"nodeName": "n1"}, status={"containerStatuses": [
     {"name": "proxy", "image": "proxy:1", "state": {"running": {}}},
     {"name": "web", "image": "registry.example:5000/web:1", "state": {"waiting": {"reason": "ImagePullBackOff"}}},
@@ -93,6 +94,7 @@ MEETING = [
     (join.scale_target, DEPLOYMENT, HPA),
     (join.component, POD, API),
     (join.component, PLUGIN, NODE),
+    (join.device_plugin, DEVICES, NODE),
     (join.cluster, API, HPA),
 ]
 
@@ -127,6 +129,8 @@ STRANGERS = [
     (join.itself, POD, made("Pod", "web-1-a", "y")),
     (join.component, POD, NODE),
     (join.component, PLUGIN, made("Node", "n2", "")),
+    (join.device_plugin, DEVICES, made("Node", "n2", "")),
+    (join.device_plugin, PLUGIN, NODE),
 ]
 
 

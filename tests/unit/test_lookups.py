@@ -163,9 +163,16 @@ def test_events_belong_to_the_object_that_lives_and_not_to_one_of_its_name() -> 
 @pytest.mark.parametrize("uid", ["Node-n1", "n1", ""])
 def test_events_of_a_node_are_found_by_its_name_whatever_their_uid_says(uid: str) -> None:
     about = {"kind": "Node", "name": "n1", "uid": uid}
-    found = desk(made("Event", "e", involvedObject=about, reason="Rebooted", message="m"))
+    found = desk(made("Event", "e", "default", involvedObject=about, reason="Rebooted", message="m"))
 
     assert len(found.events.about(made("Node", "n1", "").whole, "Rebooted")) == 1
+
+
+def test_events_about_a_node_from_a_namespace_of_a_tenant_do_not_count() -> None:
+    about = {"kind": "Node", "name": "n1", "uid": "n1"}
+    found = desk(made("Event", "e", "shop", involvedObject=about, reason="Rebooted", message="m"))
+
+    assert found.events.about(made("Node", "n1", "").whole, "Rebooted") == ()
 
 
 @pytest.mark.parametrize(("age", "older"), [(59, False), (60, True), (61, True)])

@@ -211,6 +211,20 @@ def _component(finding: Finding, read: Reader) -> Iterator[str]:
         yield from _pods(finding, read)
 
 
+DEVICE_PLUGIN = "device-plugin"
+"""What the names of DaemonSets have in common that offer the devices of nodes."""
+
+
+def _device_plugin(finding: Finding, _: Reader) -> Iterator[str]:
+    subject = finding.subject
+    if isinstance(subject, Node):
+        yield subject.name
+    elif isinstance(subject, Pod):
+        controller = subject.controller
+        if controller and controller.kind == "DaemonSet" and DEVICE_PLUGIN in controller.name:
+            yield subject.spec.node_name
+
+
 itself = Join("itself", _itself, description="Cause and symptom are about the same object.")
 
 same_node = Join(
@@ -288,6 +302,12 @@ component = Join(
     (EndpointSlice,),
     description="The cause is a pod of the component behind the symptom: an aggregated API's server, "
     "a node's network plugin, a part of the control plane.",
+)
+
+device_plugin = Join(
+    "device_plugin",
+    _device_plugin,
+    description="The cause is the pod of a device plugin, the symptom a node that misses its devices.",
 )
 
 cluster = Join(

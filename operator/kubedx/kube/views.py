@@ -35,10 +35,17 @@ class NodeSpec(Struct, frozen=True):
     taints: tuple[Taint, ...] = ()
 
 
+class NodeSwap(Struct, frozen=True):
+    """A machine's swap, in bytes; reported since 1.33."""
+
+    capacity: int = 0
+
+
 class NodeInfo(Struct, frozen=True):
-    """The versions of what runs on a node."""
+    """The part of what a kubelet tells about its machine that checks read."""
 
     kernel_version: Text = EMPTY
+    swap: NodeSwap | None = None
 
 
 class NodeStatus(Struct, frozen=True):

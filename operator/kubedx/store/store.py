@@ -91,13 +91,20 @@ def _by_label(row: Row) -> Iterable[Hashable]:
     return [(metadata.namespace, *pair) for pair in metadata.labels.items()]
 
 
+_OF_NODES = ("", "default", "kube-system")
+"""Where Events about cluster-scoped objects are (`pkg/apis/core/validation/events.go`)."""
+
+
 def _by_about(row: Row) -> Iterable[Hashable]:
     event = row.shape.form
     if not isinstance(event, Event):
         return ()
     about = event.involved_object
-    # Events about Nodes carry the uid, the name in place of the uid, or nothing, depending on who wrote them.
-    return (("Node", _own(row, about.name)),) if about.kind == "Node" else (_own(row, about.uid),)
+    if about.kind != "Node":
+        return (_own(row, about.uid),)
+    # Events about Nodes carry the uid, the name in place of the uid, or nothing, depending on who wrote them. Those in
+    # a namespace of a tenant may be forged.
+    return (("Node", _own(row, about.name)),) if event.metadata.namespace in _OF_NODES else ()
 
 
 def _by_node(row: Row) -> Iterable[Hashable]:

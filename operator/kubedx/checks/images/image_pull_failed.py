@@ -23,7 +23,6 @@ from kubedx.kube.views import Pod
         "DeploymentProgressDeadlineExceeded": join.same_owner,
         "ImagePullBackOff": join.itself,
         "NodeCNINotReady": join.back(join.component),
-        "PodContainerCreatingStuck": join.itself,
     },
     steps=(
         Step("Read what the container runtime says.", "kubectl -n {namespace} describe pod {name}"),

@@ -23,6 +23,7 @@ from kubedx.kube.views import Node, Pod
         "ClusterDNSAPIServerTimeout": join.same_node,
         "ClusterDNSDown": join.same_node,
         "ClusterDNSResolutionFailing": join.same_node,
+        "DaemonSetUnavailable": join.itself,
         "PodNotReady": join.itself,
         "ServiceConnectivityBroken": join.same_node,
     },

@@ -19,6 +19,7 @@ from kubedx.kube.views import Node
     when=Bit.PRESSURE,
     explains={
         "NodeEvictionThresholdMet": join.same_node.where(pressure="memory"),
+        "NodePressureTaintManual": join.same_node.where(pressure="MemoryPressure"),
         "PodEvictedNodePressure": join.same_node.where(pressure="memory"),
         "PodRejectedNodePressure": join.same_node.where(pressure="memory"),
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),

@@ -33,6 +33,7 @@ class NodeNotReadySettings(Settings, frozen=True, rename="camel"):
         "ClusterDNSDown": join.same_node,
         "DaemonSetUnavailable": join.same_node,
         "DeploymentMinimumReplicasUnavailable": join.same_node,
+        "PodContainerCreatingStuck": join.same_node,
         "PodEvictedByTaint": join.same_node,
         "PodNotReady": join.same_node,
         "PodUnschedulable": join.same_node.where(binding="untolerated taint"),

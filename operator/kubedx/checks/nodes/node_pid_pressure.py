@@ -19,6 +19,7 @@ from kubedx.kube.views import Node
     when=Bit.PRESSURE,
     explains={
         "NodeEvictionThresholdMet": join.same_node.where(pressure="pid"),
+        "NodePressureTaintManual": join.same_node.where(pressure="PIDPressure"),
         "PodCgroupProcsWriteFailed": join.same_node,
         "PodEvictedNodePressure": join.same_node.where(pressure="pid"),
         "PodRejectedNodePressure": join.same_node.where(pressure="pid"),

@@ -21,6 +21,7 @@ KNOWN_TO_BE_DOWN = ("node.cloudprovider.kubernetes.io/shutdown", "node.kubernete
     explains={
         "DaemonSetUnavailable": join.same_node,
         "DeploymentMinimumReplicasUnavailable": join.same_node,
+        "PodContainerCreatingStuck": join.same_node,
         "PodEvictedByTaint": join.same_node,
         "PodNodeLost": join.same_node,
         "PodNotReady": join.same_node,

@@ -35,6 +35,7 @@ _QUIET = minutes(15)
     when=Bit.WAITING,
     events=(_MOUNT_FAILED, _LOGIN_MISSING, FAILED_REASON),
     explains={
+        "DaemonSetUnavailable": join.itself,
         "DeploymentMinimumReplicasUnavailable": join.same_owner,
         "DeploymentProgressDeadlineExceeded": join.same_owner,
         "ImagePullBackOff": join.itself,

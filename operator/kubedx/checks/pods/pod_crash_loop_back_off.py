@@ -41,6 +41,7 @@ _THIRD, _FOURTH = 2, 3
     explains={
         "CloudControllerManagerDown": join.component,
         "ClusterDNSDown": join.component,
+        "DaemonSetUnavailable": join.itself,
         "DeploymentMinimumReplicasUnavailable": join.same_owner,
         "DeploymentProgressDeadlineExceeded": join.same_owner,
         "KubeProxyDown": join.itself,

@@ -22,6 +22,7 @@ _GATE = re.compile(r'readiness gate "(?P<gate>[^"]+)"')
     group=by.owner,
     when=Bit.NOT_READY,
     explains={
+        "DaemonSetUnavailable": join.itself,
         "DeploymentMinimumReplicasUnavailable": join.same_owner,
         "HPAFailedGetResourceMetric": join.scale_target.where(cause="pods not ready"),
         "PodPortForwardFailed": join.itself,
