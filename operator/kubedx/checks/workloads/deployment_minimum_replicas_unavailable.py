@@ -95,10 +95,9 @@ def deployment_minimum_replicas_unavailable(
         return
     own = _pods_of(deployment, replica_sets, pods)
     failing = [pod for pod in own if not pod.deleted and not is_ready(pod)]
-    if available:
-        if not now.older(since, minutes(settings.some_minutes)):
-            return
-    elif failing and not any(now.older(pod.created, minutes(settings.starting_minutes)) for pod in failing):
+    if failing and not any(now.older(pod.created, minutes(settings.starting_minutes)) for pod in failing):
+        return
+    if available and not now.older(since, minutes(settings.some_minutes)):
         return
     yield Finding(
         deployment,

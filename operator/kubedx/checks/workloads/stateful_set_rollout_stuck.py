@@ -1,5 +1,6 @@
 """StatefulSetRolloutStuck."""
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
@@ -82,7 +83,7 @@ def stateful_set_rollout_stuck(
     late = [pod for index, _, pod in own if index >= strategy.rolling_update.partition and not _is_new(pod, workload)]
     if not late:
         return
-    since = blocking.deleted or unready_since(blocking)
+    since = _waits_since(blocking, workload)
     stale = blocking in late and not blocking.deleted
     yield Finding(
         workload,
@@ -104,6 +105,12 @@ def stateful_set_rollout_stuck(
 def _ordinal(pod: Pod) -> int:
     tail = pod.name.rpartition("-")[2]
     return int(tail) if tail.isdecimal() else 0
+
+
+def _waits_since(pod: Pod, workload: StatefulSet) -> datetime | None:
+    """Since when the rollout waits for the pod; one that crashes again and again is ready for a moment each time."""
+    crashes = any(one.state.waiting and one.state.waiting.reason == "CrashLoopBackOff" for one in pod.containers)
+    return pod.deleted or (pod.created if crashes and _is_new(pod, workload) else unready_since(pod))
 
 
 def _is_new(pod: Pod, workload: StatefulSet) -> bool:
