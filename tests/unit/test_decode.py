@@ -106,6 +106,15 @@ def test_only_the_metadata_of_a_kind_from_outside_is_read() -> None:
     assert not hasattr(found, "spec")
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"), [(0, 0), (2, 2), (3, 3), (4, 3), (5, 5), (9, 5), (10, 10), (11, 10), (2**70, 10), (-1, 0)]
+)
+def test_restarts_are_counted_in_steps(said: int, kept: int) -> None:
+    found = pod(status={"containerStatuses": [{"name": "c", "restartCount": said}]})
+
+    assert found.status.container_statuses[0].restart_count == kept
+
+
 @given(st.dictionaries(st.sampled_from(("spec", "status", "metadata", "kind")), VALUES), VALUES)
 def test_no_object_does_worse_than_to_be_unreadable(body: dict[str, Any], conditions: object) -> None:
     body["metadata"] = {"name": "a", "labels": conditions, "ownerReferences": conditions}

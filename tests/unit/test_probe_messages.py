@@ -37,6 +37,13 @@ SAID: list[tuple[Kind, How, int, str]] = [
     ("readiness", "other", 0, "Readiness probe failed: dial tcp: lookup db on 10.96.0.10:53: no such host"),
     ("readiness", "speaks HTTP", 0, "Readiness probe failed: http: server gave HTTP response to HTTPS client"),
     ("readiness", "speaks TLS", 0, r'Readiness probe failed: malformed HTTP response "\x15\x03\x01\x00\x02\x02"'),
+    ("readiness", "not serving", 0, 'Readiness probe failed: service unhealthy (responded with "NOT_SERVING")'),
+    (
+        "liveness",
+        "no health service",
+        0,
+        "Liveness probe failed: this server does not implement the grpc health protocol (grpc.health.v1.Health)",
+    ),
     ("readiness", "no port", 0, "Readiness probe errored: couldn't find port: http"),
     (
         "liveness",

@@ -16,8 +16,9 @@ from kubedx.kube.views import Container, ContainerStatus, Event, Pod, Probe
 
 Kind = Literal["liveness", "readiness", "startup"]
 How = Literal[
-    "dns", "refused", "timeout", "unreachable", "status", "speaks HTTP", "speaks TLS", "no command", "no port", "other"
-]
+    "dns", "refused", "timeout", "unreachable", "status", "speaks HTTP", "speaks TLS", "no command", "no port",
+    "not serving", "no health service", "other",
+]  # fmt: skip
 
 REASONS = ("Unhealthy", "ProbeError")
 KILLING = "Killing"
@@ -34,6 +35,8 @@ _WORDS: tuple[tuple[How, str], ...] = (
     ("speaks TLS", r"malformed HTTP response \"?\\x15\\x03"),
     ("no command", r"executable file not found|exec: \"[^\"]+\": stat \S+: no such file"),
     ("no port", r"couldn't find port"),
+    ("not serving", r"service unhealthy \(responded with"),
+    ("no health service", r"does not implement the grpc health protocol"),
     ("refused", r"connection refused"),
     (
         "timeout",
@@ -273,6 +276,8 @@ def remedy(pod: Pod, container: Container, probe: Probe, failure: ProbeFailure |
         return "see what the program answers"
     if failure.how == "status":
         return _remedy_of_status(probe, failure.code)
+    if failure.how == "other" and probe.exec:
+        return "the command says no: run it in the container to see why"
     return _REMEDIES[failure.how].format(port=probe.port, timeout=probe.timeout_seconds)
 
 
@@ -285,6 +290,8 @@ _REMEDIES: dict[How, str] = {
     "speaks TLS": "the program speaks TLS there: set the probe's scheme to HTTPS",
     "no command": "the image does not have that command: correct the probe's command",
     "no port": "the container declares no port {port}: correct the probe's port",
+    "not serving": "the program itself says that it is not well: read its log",
+    "no health service": "the program has no gRPC health service on port {port}: add one, or ask in another way",
     "other": "read what it answers",
 }
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _SERVER_ERROR = 400, 401, 403, 404, 500
