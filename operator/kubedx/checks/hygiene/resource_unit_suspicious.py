@@ -10,6 +10,9 @@ from kubedx.core.inputs import Now, minutes
 from kubedx.kube.views import Pod
 
 _TIMES_THE_LARGEST = 10
+_HUNDREDS = 200
+"""Cores that hardly any machine has; for one that has fewer the autoscaler is given time."""
+
 _PATIENCE = minutes(10)
 
 
@@ -54,8 +57,8 @@ def resource_unit_suspicious(pod: Pod, largest: Annotated[float, largest_node], 
     ## Limitations
     Only pods are looked at: a workload whose pods are not created is not seen. `128974848000m` is what Kubernetes
     makes of a fraction of a mebibyte and is left alone, as are amounts of memory from 1 MiB and of disk from 4 KiB on.
-    A request for CPU counts from 1000 cores on, or for a pod that fits no node for ten minutes from 100 on if that is
-    more than ten times the largest node. Of several such amounts the first is named.
+    A request for CPU of a pod that has no node counts from 1000 cores on; from 200 on if that is more than ten times
+    the largest node; and from 100 on if it is so for ten minutes. Of several such amounts the first is named.
 
     ## References
     - `fractional byte value "100m" is invalid, must be an integer`: the warning of the API server, `pkg/api/pod/
@@ -68,8 +71,9 @@ def resource_unit_suspicious(pod: Pod, largest: Annotated[float, largest_node], 
     if small and pod.spec.node_name:
         yield _finding(pod, small, small.means, small.guess)
     elif large and not pod.spec.node_name:
-        patient = large.value > _TIMES_THE_LARGEST * largest and now.older(pod.created, _PATIENCE)
-        if large.value >= TOO_MANY_CORES or patient:
+        fits_nowhere = 0 < _TIMES_THE_LARGEST * largest < large.value
+        is_sure = large.value >= _HUNDREDS or now.older(pod.created, _PATIENCE)
+        if large.value >= TOO_MANY_CORES or (fits_nowhere and is_sure):
             means = f"{large.value:g} cores, while the largest node has {largest:g}"
             yield _finding(pod, large, means, f"{large.written}m")
 

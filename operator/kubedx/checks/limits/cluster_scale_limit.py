@@ -4,7 +4,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Evidence, Finding, Profile, Ref, Severity, Step
 from kubedx.core.inputs import Cluster, Reader, Settings, derived, minutes
@@ -49,7 +48,6 @@ def _namespaces(read: Reader) -> int:
     layer=0,
     raise_after=minutes(5),
     clear_after=minutes(15),
-    explains={"APIServerOverloaded": join.cluster, "ControlPlaneUndersized": join.cluster},
     steps=(
         Step("See how many there are.", "kubectl get {resource} -A --no-headers | wc -l"),
         Step("Remove what nobody needs any more, or put new work into another cluster."),
@@ -84,7 +82,8 @@ def cluster_scale_limit(
     ## Limitations
     Pods (150,000) and containers (300,000) are not counted, as counting them all the time costs more than it tells;
     pods on one node are NodePodDensityHigh. Control planes of clouds may be made for more or for less: set the numbers.
-    How much the objects are changed says more about load than their number, and is not looked at.
+    How much objects are changed says more about load than their number and is not looked at, so this is never taken as
+    the cause of a slow API server.
 
     ## References
     - https://kubernetes.io/docs/setup/best-practices/cluster-large/
