@@ -491,9 +491,12 @@ class ClaimSpec(Struct, frozen=True):
 
 
 class ClaimStatus(Struct, frozen=True):
-    """A claim's phase."""
+    """A claim's phase, how much it has, and how far it has got in growing."""
 
     phase: str = ""
+    capacity: Quantities = NO_PAIRS
+    conditions: tuple[Condition, ...] = ()
+    allocated_resource_statuses: Labels = NO_PAIRS
 
 
 class PersistentVolumeClaim(View, frozen=True):
