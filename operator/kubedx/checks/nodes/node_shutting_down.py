@@ -53,8 +53,8 @@ def node_shutting_down(node: Node, now: Now, settings: NodeShuttingDownSettings)
     The node is not ready and admits no pods. Its pods end with the reason `Terminated`; their workloads replace them.
 
     ## Diagnosis
-    This is expected during a reboot: it is said after two minutes, as an info. After a quarter of an hour something holds
-    it up, a warning: `systemd-inhibit --list` on the machine names who does.
+    This is expected during a reboot: it is said after two minutes, as an info. After a quarter of an hour something
+    holds it up, a warning: `systemd-inhibit --list` on the machine names who does.
 
     ## Mitigation
     Nothing during a reboot. Drain nodes before you reboot them, so that budgets for disruptions are kept.
