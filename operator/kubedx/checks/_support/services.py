@@ -39,6 +39,23 @@ def readiness(found: Iterable[EndpointSlice]) -> tuple[int, int]:
     return sum(ready), len(ready)
 
 
+def ready_pod(found: Iterable[EndpointSlice], pods: Lookup[Pod]) -> Pod | None:
+    """Find one of the pods that get traffic: it tells enough of nearly all Services, at little cost.
+
+    Args:
+        found: The slices of a Service.
+        pods: The pods.
+
+    Returns:
+        The pod of the first ready endpoint.
+    """
+    for one in found:
+        for endpoint in one.endpoints:
+            if endpoint.conditions.ready is not False and endpoint.target_ref and endpoint.target_ref.kind == "Pod":
+                return pods.get(one.namespace, endpoint.target_ref.name)
+    return None
+
+
 def living(pods: Iterable[Pod]) -> list[Pod]:
     """List the pods that neither ended nor are being deleted."""
     return [pod for pod in pods if not pod.deleted and not pod.finished]

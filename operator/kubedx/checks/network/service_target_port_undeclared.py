@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kubedx.checks._support.services import declared_ports, living, routes, shown_labels, slices_of, targets
+from kubedx.checks._support.services import declared_ports, living, ready_pod, routes, shown_labels, slices_of, targets
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Confidence, Finding, Profile, Severity, Step, field
 from kubedx.core.inputs import Lookup, Now, Settings, minutes
@@ -61,9 +61,9 @@ def service_target_port_undeclared(
     Let `targetPort` be the port on which the program listens, and let the containers declare it.
 
     ## Limitations
-    A port that is reached by its number need not be declared: the Service may work, so this is only probable and for
-    your information. Services of which a controller is the owner, headless ones, and pods with a container that
-    declares no port at all are not judged.
+    A port that is reached by its number need not be declared: the Service may work, so this is only probable. It is a
+    warning if probes of the ready pods ask a declared port, and else for your information. Services of which a
+    controller is the owner, headless ones, and pods with a container that declares no port at all are not judged.
 
     ## References
     - `pkg/api/v1/pod/util.go` (FindPort): a numeric targetPort is used as it is, all versions.
@@ -74,7 +74,7 @@ def service_target_port_undeclared(
     if not now.older(service.created, minutes(settings.grace_minutes)):
         return
     wanted = {targets(port) for port in service.spec.ports}
-    ready = _ready_pod(slices_of(service, slices), pods)
+    ready = ready_pod(slices_of(service, slices), pods)
     # One pod tells enough of nearly all Services; all of its pods are looked at only then.
     if ready is None or not _declares_others(ready, wanted):
         return
@@ -87,11 +87,13 @@ def service_target_port_undeclared(
         if other.spec.selector.items() <= ready.metadata.labels.items()
         for port in other.spec.ports
     }
-    if used & declared_ports((*ready.spec.init_containers, *ready.spec.containers)):
+    probed = _probed(ready)
+    if used & declared_ports((*ready.spec.init_containers, *ready.spec.containers)) or probed & wanted:
         return
     declared = sorted({(one.container_port, one.protocol) for part in ready.spec.containers for one in part.ports})
     yield Finding(
         service,
+        severity=Severity.WARNING if probed & {*declared} else Severity.INFO,
         confidence=Confidence.PROBABLE,
         evidence=(
             field(service, "spec.ports.targetPort", _shown(wanted)),
@@ -103,19 +105,23 @@ def service_target_port_undeclared(
     )
 
 
-def _ready_pod(found: Iterable[EndpointSlice], pods: Lookup[Pod]) -> Pod | None:
-    for one in found:
-        for endpoint in one.endpoints:
-            if endpoint.conditions.ready is not False and endpoint.target_ref and endpoint.target_ref.kind == "Pod":
-                return pods.get(one.namespace, endpoint.target_ref.name)
-    return None
-
-
 def _declares_others(pod: Pod, wanted: set[tuple[int | str, str]]) -> bool:
     """Whether all containers of the pod declare ports, and none of them is wanted."""
     containers = pod.spec.containers
     everywhere = bool(containers) and all(one.ports for one in containers)
     return everywhere and wanted.isdisjoint(declared_ports((*pod.spec.init_containers, *containers)))
+
+
+def _probed(pod: Pod) -> set[tuple[int | str, str]]:
+    """The ports at which the kubelet asks the pod, by number; HTTP, gRPC and a mere connection all use TCP."""
+    numbers = {one.name: one.container_port for container in pod.spec.containers for one in container.ports}
+    probes = (
+        probe
+        for container in pod.spec.containers
+        for probe in (container.startup_probe, container.liveness_probe, container.readiness_probe)
+    )
+    ports = (probe.port for probe in probes if probe and probe.port)
+    return {(numbers.get(port, port) if isinstance(port, str) else port, "TCP") for port in ports}
 
 
 def _shown(ports: Iterable[tuple[int | str, str]]) -> str:
