@@ -551,6 +551,7 @@ class PersistentVolume(View, frozen=True):
 class ServicePort(Struct, frozen=True):
     """A port of a Service; the target is a number or the name of a container's port, and else the port itself."""
 
+    name: str = ""
     protocol: str = "TCP"
     port: int = 0
     target_port: int | str = 0
@@ -617,6 +618,69 @@ class ResourceQuota(View, frozen=True):
     resource: ClassVar[Resource] = Resource("", "v1", "resourcequotas", "ResourceQuota")
 
     status: QuotaStatus = QuotaStatus()
+
+
+# --- networking.k8s.io/v1 ---------------------------------------------------------------------------------------------
+
+
+class BackendPort(Struct, frozen=True):
+    """A port of a Service, by its name or its number."""
+
+    name: str = ""
+    number: int = 0
+
+
+class BackendService(Struct, frozen=True):
+    """The Service that an Ingress sends to, in its own namespace."""
+
+    name: str = ""
+    port: BackendPort = BackendPort()
+
+
+class Backend(Struct, frozen=True):
+    """What an Ingress sends to: a Service, or something else that is not read."""
+
+    service: BackendService | None = None
+
+
+class HTTPPath(Struct, frozen=True):
+    """A path of a host, and what answers there."""
+
+    backend: Backend = Backend()
+
+
+class HTTPPaths(Struct, frozen=True):
+    """The paths of a host."""
+
+    paths: tuple[HTTPPath, ...] = ()
+
+
+class IngressRule(Struct, frozen=True):
+    """A host."""
+
+    http: HTTPPaths | None = None
+
+
+class IngressSpec(Struct, frozen=True):
+    """The part of an Ingress's spec that checks read."""
+
+    default_backend: Backend | None = None
+    rules: tuple[IngressRule, ...] = ()
+
+
+class Ingress(View, frozen=True):
+    """A way from outside to Services, by host and path."""
+
+    resource: ClassVar[Resource] = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
+
+    spec: IngressSpec = IngressSpec()
+
+    @property
+    def backends(self) -> tuple[BackendService, ...]:
+        """The Services that it sends to, each with its port once."""
+        paths = [path.backend for rule in self.spec.rules if rule.http for path in rule.http.paths]
+        found = (one.service for one in (self.spec.default_backend, *paths) if one and one.service)
+        return tuple(dict.fromkeys(found))
 
 
 # --- discovery.k8s.io/v1 ----------------------------------------------------------------------------------------------
@@ -957,6 +1021,7 @@ KINDS: tuple[type[View], ...] = (
     PersistentVolume,
     Service,
     ResourceQuota,
+    Ingress,
     EndpointSlice,
     Deployment,
     ReplicaSet,

@@ -144,6 +144,16 @@ def labels_of(workload: Workload) -> Mapping[str, str]:
     return workload.metadata.labels if isinstance(workload, ReplicaSet) else workload.spec.template.metadata.labels
 
 
+def selected(service: Service, workloads: Iterable[Workload]) -> list[Workload]:
+    """List the workloads whose pods a Service selects. A ReplicaSet of a Deployment does not count beside it."""
+    selector = service.spec.selector.items()
+    return [one for one in workloads if selector <= labels_of(one).items() and not _is_of_deployment(one)]
+
+
+def _is_of_deployment(one: Workload) -> bool:
+    return isinstance(one, ReplicaSet) and one.controller is not None and one.controller.kind == "Deployment"
+
+
 def carriers(
     service: Service, pods: Lookup[Pod], workloads: Iterable[Workload], services: Lookup[Service]
 ) -> list[Carrier] | None:

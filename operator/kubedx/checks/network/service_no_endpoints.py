@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from kubedx.checks._support.replicas import pods_of
-from kubedx.checks._support.selection import Carrier, Workload, carriers, labels_of, near_miss
+from kubedx.checks._support.selection import Carrier, Workload, carriers, near_miss, selected
 from kubedx.checks._support.services import apis_by_service, routes, shown_labels, slices_of
 from kubedx.core import join
 from kubedx.core.check import Answer, check
@@ -91,17 +91,16 @@ def service_no_endpoints(  # noqa: PLR0913, PLR0917 -- one input for each kind t
     selector, namespace = service.spec.selector, service.namespace
     if slices_of(service, slices) or pods.selected_by(selector, namespace):
         return
-    by_hand = (one for one in replica_sets.selected_by(selector, namespace) if not _is_of_deployment(one))
     workloads: list[Workload] = [
         *deployments.in_namespace(namespace),
         *stateful_sets.in_namespace(namespace),
         *daemon_sets.in_namespace(namespace),
-        *by_hand,
+        *replica_sets.selected_by(selector, namespace),
     ]
     needing = next((api for where, name, api in apis if (where, name) == (namespace, service.name)), "")
-    selected = [one for one in workloads if selector.items() <= labels_of(one).items()]
-    if selected:
-        found = _at_zero(selected) if needing else None
+    bringing = selected(service, workloads)
+    if bringing:
+        found = _at_zero(bringing) if needing else None
     else:
         found = _mistaken(service, carriers(service, pods, workloads, services))
     if found:
@@ -119,14 +118,10 @@ def service_no_endpoints(  # noqa: PLR0913, PLR0917 -- one input for each kind t
 _Reason = tuple[Severity, str, str]
 
 
-def _is_of_deployment(one: ReplicaSet) -> bool:
-    return one.controller is not None and one.controller.kind == "Deployment"
-
-
-def _at_zero(selected: list[Workload]) -> _Reason | None:
-    if any(pods_of(one)[0] for one in selected):
+def _at_zero(bringing: list[Workload]) -> _Reason | None:
+    if any(pods_of(one)[0] for one in bringing):
         return None
-    who = f"{selected[0].kind} {selected[0].name}"
+    who = f"{bringing[0].kind} {bringing[0].name}"
     return Severity.CRITICAL, f"{who}, whose pods it selects, is scaled to zero", f"Scale {who} up again."
 
 
