@@ -126,6 +126,10 @@ def how_ended(ended: Terminated | None) -> str:
     return f"exit code {ended.exit_code} ({ended.reason})" if ended.reason else f"exit code {ended.exit_code}"
 
 
+_NOBODY_KNOWS = frozenset({"ContainerStatusUnknown", "Unknown"})
+"""What runtime and kubelet say of a container that ended while they were not there, as when its machine restarts."""
+
+
 def crashed(pod: Pod, container: ContainerStatus, ended: Terminated) -> bool:
     """Tell whether the end of a container was none that is meant to be.
 
@@ -135,8 +139,10 @@ def crashed(pod: Pod, container: ContainerStatus, ended: Terminated) -> bool:
         ended: How it ended.
 
     Returns:
-        Whether it failed, or ended at all though it should run for ever.
+        Whether it failed, or ended at all though it should run for ever; False for the restart of its machine.
     """
+    if ended.reason in _NOBODY_KNOWS:
+        return False
     runs_for_ever = pod.spec.restart_policy == "Always" and container in pod.status.container_statuses
     return ended.exit_code != 0 or runs_for_ever
 

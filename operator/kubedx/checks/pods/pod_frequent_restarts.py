@@ -108,6 +108,6 @@ def _when(pod: Pod, container: ContainerStatus, ended: Terminated, now: Now) -> 
     if began and ended.finished_at and not now.older(began, _SHORT if container.restart_count < _MANY else _LONG):
         return f"all since the pod began at {began:%Y-%m-%dT%H:%M:%SZ}"
     twice = ended.started_at is not None and not now.older(ended.started_at, _TWO_RUNS)
-    if container.restart_count >= _MANY and twice and ended.reason != "Unknown":
+    if container.restart_count >= _MANY and twice:
         return f"twice since {ended.started_at:%Y-%m-%dT%H:%M:%SZ}"
     return ""
