@@ -1,7 +1,19 @@
 """What the storage classes and volumes of the cluster say as a whole."""
 
-from kubedx.core.inputs import Reader, derived
-from kubedx.kube.views import PersistentVolume, StorageClass
+from dataclasses import dataclass
+from datetime import datetime
+
+from kubedx.core.inputs import EventRecord, Events, Now, Reader, derived, minutes
+from kubedx.kube.views import PersistentVolume, PersistentVolumeClaim, StorageClass
+
+_ANSWERS = ("Provisioning", "ProvisioningFailed", "ProvisioningSucceeded")
+_ASKED = "ExternalProvisioning"
+
+PROVISIONING = (*_ANSWERS, _ASKED)
+"""The reasons of Events by which the control plane asks for a volume, and a provisioner answers."""
+
+_QUIET = minutes(30)
+"""The control plane asks again every few minutes."""
 
 
 @derived(StorageClass)
@@ -54,3 +66,36 @@ def served_by(provisioner: str) -> str:
         The provisioner, or the CSI driver that took its place; empty where nobody outside of the control plane does.
     """
     return _MIGRATED.get(provisioner, "" if provisioner.startswith(_IN_TREE) else provisioner)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A provisioner has not said anything about a claim.
+
+    Attributes:
+        since: Since when it could have.
+        asked: The Events by which the control plane asked lately.
+    """
+
+    since: datetime | None
+    asked: tuple[EventRecord, ...]
+
+
+def unanswered(claim: PersistentVolumeClaim, storage_class: StorageClass, events: Events, now: Now) -> Silence | None:
+    """Tell whether a claim waits for a provisioner that has not said anything about it.
+
+    Args:
+        claim: The claim.
+        storage_class: Its class.
+        events: What was reported.
+        now: The time.
+
+    Returns:
+        The silence; None where the claim does not wait, or waits for a pod first, or was answered.
+    """
+    if claim.status.phase != "Pending" or claim.deleted or claim.spec.volume_name or events.about(claim, *_ANSWERS):
+        return None
+    asked = tuple(one for one in events.about(claim, _ASKED) if not now.older(one.last, _QUIET))
+    if asked:
+        return Silence(min((one.first for one in asked if one.first), default=None), asked)
+    return None if storage_class.volume_binding_mode == "WaitForFirstConsumer" else Silence(claim.created, ())

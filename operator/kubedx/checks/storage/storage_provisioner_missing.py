@@ -4,16 +4,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kubedx.checks._support.storage import made_by, served_by
+from kubedx.checks._support.storage import PROVISIONING, made_by, served_by, unanswered
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Ref, Severity, Step, absent, field
 from kubedx.core.inputs import Events, Lookup, Now, Settings, minutes
 from kubedx.kube.views import CSIDriver, PersistentVolumeClaim, StorageClass
-
-_ANSWERS = ("Provisioning", "ProvisioningFailed", "ProvisioningSucceeded")
-_ASKED = "ExternalProvisioning"
-_QUIET = minutes(30)
 
 
 class StorageProvisionerMissingSettings(Settings, frozen=True, rename="camel"):
@@ -31,7 +27,7 @@ class StorageProvisionerMissingSettings(Settings, frozen=True, rename="camel"):
     severity=Severity.CRITICAL,
     layer=0,
     explains={"PVCPending": join.storage_class.where(cause="provisioner")},
-    events=(*_ANSWERS, _ASKED),
+    events=PROVISIONING,
     steps=(
         Step(
             "Compare the provisioner's name with the drivers that are installed.",
@@ -86,27 +82,24 @@ def storage_provisioner_missing(
       `staging/src/k8s.io/csi-translation-lib/plugins`.
     - https://kubernetes.io/docs/concepts/storage/storage-classes/#provisioner
     """
-    pending = claim.status.phase == "Pending" and not claim.deleted and not claim.spec.volume_name
-    storage_class = classes.get("", claim.spec.storage_class_name or "") if pending else None
+    storage_class = classes.get("", claim.spec.storage_class_name or "")
     provisioner = served_by(storage_class.provisioner) if storage_class else ""
     if storage_class is None or not provisioner or (drivers and drivers.get("", provisioner)):
         return
-    asked = [one for one in events.about(claim, _ASKED) if not now.older(one.last, _QUIET)]
-    on_demand = storage_class.volume_binding_mode == "WaitForFirstConsumer"
-    since = min((one.first for one in asked if one.first), default=None) if on_demand or asked else claim.created
-    if not now.older(since, minutes(settings.silence_minutes)) or events.about(claim, *_ANSWERS):
+    silence = unanswered(claim, storage_class, events, now)
+    if silence is None or not now.older(silence.since, minutes(settings.silence_minutes)):
         return
-    if drivers is None and not asked:
+    if drivers is None and not silence.asked:
         return
     before = provisioner in makers or storage_class.provisioner in makers
     yield Finding(
         storage_class,
-        since=since,
+        since=silence.since,
         evidence=(
             *([absent(Ref("CSIDriver", "", provisioner))] if drivers else []),
-            *(record.evidence for record in asked[:1]),
+            *(record.evidence for record in silence.asked[:1]),
             field(storage_class, "provisioner", storage_class.provisioner),
-            field(claim, "status.phase", "Pending", since),
+            field(claim, "status.phase", "Pending", silence.since),
         ),
         provisioner=storage_class.provisioner,
         claim=f"{claim.namespace}/{claim.name}",
