@@ -148,7 +148,8 @@ def test_transitions_are_bounded() -> None:
 def test_pods_of_one_template_share_their_spec_and_labels() -> None:
     store = Store(KINDS)
     for name, volume in (("a", "kube-api-access-11111"), ("b", "kube-api-access-22222")):
-        store.put(pod(name, containers=[{"name": "c", "image": "i"}], volumes=[{"name": volume}]))
+        volumes = [{"name": volume}, {"name": f"scratch-of-{name}", "emptyDir": {}}]
+        store.put(pod(name, containers=[{"name": "c", "image": "i"}], volumes=volumes))
     one, other = store.table(Pod).rows.values()
 
     assert one.shape is other.shape

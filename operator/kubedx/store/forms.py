@@ -30,11 +30,18 @@ def _parts_of(view: type[View]) -> Callable[[View], tuple[Any, ...]]:
 
 
 def _leave_out_token(spec: PodSpec) -> None:
-    """Leave out the volume that every pod has for its token: its random name would defeat sharing."""
+    """Leave out the volume that every pod has for its token: its random name would defeat sharing.
+
+    So would those that build systems give to empty directories; one without medium and limit says nothing.
+    """
     kept = [
         one
         for one in spec.volumes
-        if one.empty_dir or one.persistent_volume_claim or one.host_path or one.ephemeral or one.flex_volume
+        if one.persistent_volume_claim
+        or one.host_path
+        or one.ephemeral
+        or one.flex_volume
+        or ((scratch := one.empty_dir) and (scratch.medium or scratch.size_limit))
     ]
     force_setattr(spec, "volumes", tuple(kept))
 

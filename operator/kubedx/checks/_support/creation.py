@@ -23,6 +23,15 @@ _FAILED_CALL = re.compile(
 )
 _URL = re.compile(r'https?://([^/:"\s]+)')
 _PREFIX = re.compile(r"^(?:Error creating: |[Cc]reate .{1,512}? failed error: )")
+_NAME_TOO_LONG = re.compile(
+    r"is invalid: (?P<why>.*(?:metadata\.(?:labels|name|generateName)|spec\.hostname): "
+    r".*(?:must be no more than \d+ (?:character|byte)|may not be more than \d+ byte|must have at most \d+ byte).*)",
+    re.DOTALL,
+)
+_TOO_LARGE = re.compile(
+    r"etcdserver: request is too large|Request entity too large: limit is \d+"
+    r"|trying to send message larger than max(?: \(\d+ vs\. \d+\))?"
+)
 _CLASSES = (
     ("quota", re.compile(r"exceeded quota: |failed quota: |insufficient quota to consume")),
     ("pod security", re.compile(r"violates PodSecurity")),
@@ -180,6 +189,34 @@ def failure(message: str) -> str | None:
         What the API server said, or None for a refusal.
     """
     return None if refusal(message) else _PREFIX.sub("", message).strip()
+
+
+@lru_cache(maxsize=1024)
+def name_too_long(message: str) -> str | None:
+    """Read the message about a pod whose name, labels or host name the API server finds too long.
+
+    Args:
+        message: ``create Pod x-0 in StatefulSet x failed error: Pod "x-0" is invalid: metadata.labels: …``
+
+    Returns:
+        What is too long, or None where the message is about something else.
+    """
+    match = _NAME_TOO_LONG.search(message)
+    return match["why"].strip() if match else None
+
+
+@lru_cache(maxsize=1024)
+def too_large(message: str) -> str | None:
+    """Read the message about a pod that is too large for the API server or for etcd.
+
+    Args:
+        message: ``Error creating: etcdserver: request is too large``
+
+    Returns:
+        Who finds it too large, or None where the message is about something else.
+    """
+    match = _TOO_LARGE.search(message)
+    return match[0] if match else None
 
 
 def newest(

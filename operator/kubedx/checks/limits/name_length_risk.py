@@ -1,8 +1,6 @@
 """NameLengthRisk."""
 
-import re
-
-from kubedx.checks._support.creation import CONTROLLERS_REASON, newest
+from kubedx.checks._support.creation import CONTROLLERS_REASON, name_too_long, newest
 from kubedx.checks._support.replicas import pods_wanting
 from kubedx.core import join
 from kubedx.core.check import Answer, check
@@ -14,11 +12,6 @@ _LONGEST_LABEL = 63
 _HASH = 11
 """Characters that a StatefulSet appends to its name for the label of its revision: a dash and up to ten digits."""
 
-_REFUSED = re.compile(
-    r"is invalid: (?P<why>.*(?:metadata\.(?:labels|name|generateName)|spec\.hostname): "
-    r".*(?:must be no more than \d+ (?:character|byte)|may not be more than \d+ byte|must have at most \d+ byte).*)",
-    re.DOTALL,
-)
 _QUIET = minutes(30)
 
 
@@ -28,7 +21,7 @@ _QUIET = minutes(30)
     profile=Profile.RISK,
     layer=0,
     events=(CONTROLLERS_REASON,),
-    explains={"WorkloadPodCreateFailed": join.itself},
+    explains={"WorkloadPodCreateFailed": join.itself.where(cause="name")},
     steps=(
         Step("Read why pods are refused.", "kubectl -n {namespace} describe {kind} {name}"),
         Step(
@@ -67,7 +60,7 @@ def name_length_risk(workload: StatefulSet | ReplicaSet | DaemonSet | Job, event
     - `pkg/controller/history/controller_history.go` (ControllerRevisionName); kubernetes/kubernetes#64023.
     """
     length, longest = len(workload.name), _LONGEST_LABEL - _HASH
-    refused = newest(_refusal, workload, events, now, _QUIET) if events and pods_wanting(workload) else None
+    refused = newest(name_too_long, workload, events, now, _QUIET) if events and pods_wanting(workload) else None
     if refused:
         yield Finding(
             workload,
@@ -87,8 +80,3 @@ def name_length_risk(workload: StatefulSet | ReplicaSet | DaemonSet | Job, event
             longest=longest,
             what="which leaves no room for its revisions' numbers in the labels of pods: a later one may be refused",
         )
-
-
-def _refusal(message: str) -> str | None:
-    match = _REFUSED.search(message)
-    return match["why"].strip() if match else None

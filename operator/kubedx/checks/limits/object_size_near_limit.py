@@ -1,10 +1,8 @@
 """ObjectSizeNearLimit."""
 
-import re
-
-from kubedx.checks._support.creation import CONTROLLERS_REASON, newest
+from kubedx.checks._support.creation import CONTROLLERS_REASON, newest, too_large
 from kubedx.checks._support.replicas import pods_wanting
-from kubedx.core import by
+from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Profile, Severity, Step, field
 from kubedx.core.inputs import Events, Now, Object, minutes
@@ -14,11 +12,6 @@ from kubedx.kube.weight import MOST_OBJECT
 
 _INFO, _WARNING = 80, 95
 _QUIET = minutes(30)
-_REFUSED = re.compile(
-    r"etcdserver: request is too large|Request entity too large: limit is \d+"
-    r"|trying to send message larger than max(?: \(\d+ vs\. \d+\))?"
-    r"|Too long: (?:may not be more than|must have at most) 1048576 bytes"
-)
 
 
 @check(
@@ -29,6 +22,7 @@ _REFUSED = re.compile(
     layer=0,
     group=by.owner,
     events=(CONTROLLERS_REASON,),
+    explains={"WorkloadPodCreateFailed": join.itself.where(cause="too large")},
     steps=(
         Step("See how large it is, in bytes.", "kubectl -n {namespace} get {kind} {name} -o json | wc -c"),
         Step(
@@ -70,7 +64,7 @@ def object_size_near_limit(subject: Object, events: Events | None, now: Now) -> 
     - https://github.com/kubernetes/kubernetes/issues/19781
     """
     if isinstance(subject, ReplicaSet | StatefulSet | DaemonSet | Job) and events and pods_wanting(subject):
-        refused = newest(_refusal, subject, events, now, _QUIET)
+        refused = newest(too_large, subject, events, now, _QUIET)
         if refused:
             yield Finding(
                 subject,
@@ -88,8 +82,3 @@ def object_size_near_limit(subject: Object, events: Events | None, now: Now) -> 
             evidence=(field(subject, "size", f"{weight.whole} % of {MOST_OBJECT} bytes"),),
             what=f"takes {weight.whole} % or a little more of {shown_bytes(MOST_OBJECT)}, the most that etcd takes",
         )
-
-
-def _refusal(message: str) -> str | None:
-    match = _REFUSED.search(message)
-    return match[0] if match else None

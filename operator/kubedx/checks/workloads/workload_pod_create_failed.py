@@ -4,7 +4,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kubedx.checks._support.creation import CONTROLLERS_REASON, failed_call, failure, newest
+from kubedx.checks._support.creation import (
+    CONTROLLERS_REASON,
+    failed_call,
+    failure,
+    name_too_long,
+    newest,
+    too_large,
+)
 from kubedx.checks._support.replicas import pods_wanting
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
@@ -84,5 +91,13 @@ def workload_pod_create_failed(
             backends=(call.backend,) if call and call.backend else (),
             missing=missing,
             why=told.what,
-            cause="webhook" if call else "other",
+            cause=_cause(told.what),
         )
+
+
+def _cause(message: str) -> str:
+    if failed_call(message):
+        return "webhook"
+    if name_too_long(message):
+        return "name"
+    return "too large" if too_large(message) else "other"
