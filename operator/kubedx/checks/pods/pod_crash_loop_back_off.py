@@ -50,6 +50,7 @@ _THIRD, _FOURTH = 2, 3
         "PodFrequentRestarts": join.itself,
         "PodInitContainerStuck": join.itself,
         "PodNotReady": join.itself,
+        "PodSandboxCNIError": join.component,
         "ServiceNoReadyEndpoints": join.selected_pods,
         "StatefulSetRolloutStuck": join.same_owner,
         "WorkloadCascadingCrash": join.same_owner,

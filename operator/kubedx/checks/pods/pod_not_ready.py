@@ -26,6 +26,7 @@ _GATE = re.compile(r'readiness gate "(?P<gate>[^"]+)"')
         "DeploymentMinimumReplicasUnavailable": join.same_owner,
         "HPAFailedGetResourceMetric": join.scale_target.where(cause="pods not ready"),
         "PodPortForwardFailed": join.itself,
+        "PodSandboxCNIError": join.component,
         "ServiceNoReadyEndpoints": join.selected_pods,
     },
     steps=(

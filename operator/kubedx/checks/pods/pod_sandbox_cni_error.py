@@ -3,9 +3,9 @@
 import re
 
 from kubedx.checks._support.sandboxes import SANDBOX_REASON, failing_sandbox
-from kubedx.core import by, join
+from kubedx.core import join
 from kubedx.core.check import Answer, check
-from kubedx.core.finding import Finding, Severity, Step
+from kubedx.core.finding import Finding, Ref, Severity, Step, ref
 from kubedx.core.inputs import Events, Lookup, Now
 from kubedx.core.join import CNI_DAEMON_SETS
 from kubedx.kube.bits import Bit
@@ -44,21 +44,20 @@ _ADVICE = {
 
 @check(
     title="The network plugin cannot connect a pod",
-    message="Pod {name} cannot be connected to the network on node {node}: {why}; {agent}",
+    message="The network plugin of node {name} cannot connect pod {pod}: {why}; {agent}",
     severity=Severity.CRITICAL,
     layer=5,
-    group=by.node,
     when=Bit.NOT_READY,
     events=(SANDBOX_REASON,),
-    explains={"PodSandboxCreateFailed": join.itself},
+    explains={"PodSandboxCreateFailed": join.same_node.where(cause="network")},
     steps=(
         Step(
             "Find the pod of the network plugin on this node, and see whether it runs.",
-            "kubectl get pods -A -o wide --field-selector spec.nodeName={node}",
+            "kubectl get pods -A -o wide --field-selector spec.nodeName={name}",
         ),
         Step("{advice}"),
         Step("On the machine, see its configuration and its programs.", "ls -l /etc/cni/net.d /opt/cni/bin"),
-        Step("Keep new pods away from the node until it works.", "kubectl cordon {node}"),
+        Step("Keep new pods away from the node until it works.", "kubectl cordon {name}"),
     ),
     since="0.1.0",
 )
@@ -93,25 +92,44 @@ def pod_sandbox_cni_error(pod: Pod, events: Events, pods: Lookup[Pod] | None, no
     failing = failing_sandbox(pod, events, now, "network")
     if failing is None or not failing.lasting:
         return
+    agent = _agent(pod, pods)
     cause = next((cause for cause, pattern in _SORTS if pattern.search(failing.failure.why)), "other")
     yield Finding(
-        pod,
+        Ref("Node", "", pod.spec.node_name),
         since=failing.since,
         evidence=failing.evidence,
-        node=pod.spec.node_name,
+        nodes=(pod.spec.node_name,),
+        pod=f"{pod.namespace}/{pod.name}",
         why=failing.failure.why,
-        agent=_agent(pod, pods),
+        backends=_to_blame(agent, cause),
+        agent=_shown(agent),
         cause=cause,
         advice=_ADVICE[cause],
     )
 
 
-def _agent(pod: Pod, pods: Lookup[Pod] | None) -> str:
-    """Say how the network plugin's own pod on the node is."""
+def _agent(pod: Pod, pods: Lookup[Pod] | None) -> Pod | None:
+    """The network plugin's own pod on the node."""
     for one in pods.on_node(pod.spec.node_name) if pods else ():
         owner = one.controller
         if owner and owner.kind == "DaemonSet" and owner.name.startswith(CNI_DAEMON_SETS):
-            ready = one.condition("Ready")
-            how = "is ready" if ready and ready.status == "True" else "is not ready"
-            return f"the plugin's own pod there, {one.namespace}/{one.name}, {how}"
-    return "no pod of a known network plugin is on this node"
+            return one
+    return None
+
+
+def _is_ready(agent: Pod) -> bool:
+    ready = agent.condition("Ready")
+    return ready is not None and ready.status == "True"
+
+
+def _to_blame(agent: Pod | None, cause: str) -> tuple[Ref, ...]:
+    """The agent, where it is not ready and the error is not one that even a ready one would give."""
+    blamed = agent and cause not in {"missing program", "no address"} and not _is_ready(agent)
+    return (ref(agent),) if agent and blamed else ()
+
+
+def _shown(agent: Pod | None) -> str:
+    if agent is None:
+        return "no pod of a known network plugin is on this node"
+    how = "is ready" if _is_ready(agent) else "is not ready"
+    return f"the plugin's own pod there, {agent.namespace}/{agent.name}, {how}"

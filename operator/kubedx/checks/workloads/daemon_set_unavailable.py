@@ -30,6 +30,7 @@ _VITAL = (*CNI_DAEMON_SETS, "kube-proxy")
     explains={
         "NodeCNINotReady": join.back(join.component),
         "NodeExtendedResourceZero": join.back(join.device_plugin),
+        "PodSandboxCNIError": join.back(join.component),
     },
     steps=(
         Step("Read why this pod is not ready.", "kubectl -n {namespace} describe pod {name}"),
