@@ -92,6 +92,13 @@ def test_what_a_kubelet_says_about_probes_is_found_by_its_node() -> None:
     assert (ref.text, record.container, record.count) == ("Pod/x/web", "app", 2)
 
 
+def test_where_all_probes_of_a_node_fail_the_first_tell_enough() -> None:
+    said = [event(f"e{number:02}", "m", reason="Unhealthy", source={"host": "n1"}) for number in range(60)]
+    found = desk(*said)
+
+    assert len(found.events.of_probes_on(made("Node", "n1", "").whole)) == 50
+
+
 @pytest.mark.parametrize(("selector", "expected"), [
     (None, []),
     ({}, ["a", "b", "c"]),

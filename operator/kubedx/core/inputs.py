@@ -103,7 +103,7 @@ class Events(Protocol):
         """For each of the reasons the newest four distinct messages about the object, the newest first."""
 
     def of_probes_on(self, node: Node) -> tuple[tuple[Ref, EventRecord], ...]:
-        """What the kubelet of a node said about probes that failed, one Event each, with the pod that it is about."""
+        """What the kubelet of a node said about probes that failed, and the pods: the first 50 Events by name."""
 
 
 @dataclass(frozen=True, slots=True)

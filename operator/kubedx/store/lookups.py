@@ -20,6 +20,9 @@ READABLE = "readable"
 """Stands for an index in the note that a kind could not be read."""
 
 _MESSAGES_A_REASON = 4
+_OF_PROBES = 50
+"""Events about the probes of one node that are looked at: when all fail, the first of them tell enough."""
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -175,9 +178,9 @@ class StoreEvents:
         return tuple(sorted(records, key=_newest_first))
 
     def of_probes_on(self, node: Node) -> tuple[tuple[Ref, EventRecord], ...]:
-        """What the kubelet of a node said about probes that failed, one Event each, with the pod that it is about."""
+        """What the kubelet of a node said about probes that failed, and the pods: the first 50 Events by name."""
         self._desk.notes.tokens.add((Event, "host", node.name))
-        found = self._desk.store.table(Event).find("host", node.name)
+        found = self._desk.store.table(Event).find("host", node.name, most=_OF_PROBES)
         return tuple((Ref("Pod", one.namespace, one.involved_object.name), added_up([one])[0]) for one in found)
 
 

@@ -4,6 +4,7 @@ from bisect import insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -189,7 +190,11 @@ class Table(Generic[V]):
         return None if row is None else self.whole(row)
 
     def find(
-        self, index: str, key: Hashable, labelled: Callable[[Mapping[str, str]], bool] | None = None
+        self,
+        index: str,
+        key: Hashable,
+        labelled: Callable[[Mapping[str, str]], bool] | None = None,
+        most: int | None = None,
     ) -> tuple[V, ...]:
         """Find objects by an index, in the order of their keys.
 
@@ -197,6 +202,7 @@ class Table(Generic[V]):
             index: The index.
             key: The place in it.
             labelled: What the labels of the objects must be, which costs less to ask before they are put together.
+            most: How many of them are enough; None for all.
 
         Returns:
             The objects.
@@ -209,7 +215,7 @@ class Table(Generic[V]):
             if index not in self._indexes:
                 self._build(index)
             found = self._indexes[index].get(key, ())
-        rows = [self.rows[one] for one in found]
+        rows = [self.rows[one] for one in islice(found, most)]
         if labelled is not None:
             rows = [row for row in rows if labelled(row.shape.form.metadata.labels)]
         return tuple([self.whole(row) for row in rows])

@@ -28,9 +28,8 @@ class ProbeFailuresNodeWideSettings(Settings, frozen=True, rename="camel"):
 
 @check(
     title="Probes fail all over a node",
-    message="On node {name} the probes of {pods} pods of {workloads} workloads are not answered, while these "
-    "workloads are "
-    "well on other nodes; for example {example}: {answer}",
+    message="On node {name} the probes of at least {pods} pods of {workloads} workloads are not answered, while these "
+    "workloads are well on other nodes; for example {example}: {answer}",
     severity=Severity.WARNING,
     layer=3,
     raise_after=minutes(1),
@@ -86,7 +85,8 @@ def probe_failures_node_wide(  # noqa: PLR0913, PLR0917 -- what a pod's workload
     ## Limitations
     Workloads whose pods are all on this node do not count, as nothing tells the node's fault from theirs; nor do pods
     younger than five minutes and nodes that became ready within the last five. The node is known from the field
-    source.host of the Events. Failures elsewhere are counted by availability, not by the probes of each pod.
+    source.host of the Events; of these the first fifty by name are looked at. Failures elsewhere are counted by
+    availability, not by the probes of each pod.
 
     ## References
     - `Unhealthy` with a time-out or a refused connection: `pkg/kubelet/prober/prober.go`, 1.30 to 1.36; `source.host`
