@@ -78,8 +78,8 @@ def pod_unschedulable(
     enough. A cordoned node is in the scheduler's message even where the pod could not run on it anyway.
 
     ## Mitigation
-    Mend the reason that excludes most of the nodes on which the pod may run at all. The scheduler tries again by
-    itself.
+    Do what the message says would let the pod fit. Where it says nothing, mend the reason that excludes most of the
+    nodes on which the pod may run at all. The scheduler tries again by itself.
 
     ## Limitations
     The scheduler stops at the first rule that excludes a node, so mending one may bring another to light. What is left
