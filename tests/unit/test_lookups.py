@@ -65,13 +65,14 @@ def test_objects_are_found_by_name_namespace_node_owner_claim_and_volume() -> No
     assert len(pods(found).all()) == 3
 
 
-def test_failed_pods_are_found_by_namespace_and_node() -> None:
-    failed = {"phase": "Failed"}
+def test_pods_that_kubelets_ended_are_found_by_namespace_and_node() -> None:
+    failed = {"phase": "Failed", "reason": "Evicted"}
     found = desk(
         made("Pod", "a", spec={"nodeName": "n1"}, status=failed),
         made("Pod", "b", spec={"nodeName": "n2"}, status=failed),
         made("Pod", "c", spec={"nodeName": "n1"}),
         made("Pod", "d", namespace="y", spec={"nodeName": "n1"}, status=failed),
+        made("Pod", "e", spec={"nodeName": "n1"}, status={"phase": "Failed"}),
     )
 
     assert names(pods(found).failed_in("x")) == ["a", "b"]

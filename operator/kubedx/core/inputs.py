@@ -52,10 +52,10 @@ class Lookup(Protocol[V_co]):
         """The objects of a namespace that a selector selects; None selects nothing."""
 
     def failed_in(self, namespace: str) -> tuple[V_co, ...]:
-        """The pods of a namespace in phase Failed, most of which are records of what is over."""
+        """The pods of a namespace in phase Failed that have a reason, as those have that a kubelet ended or refused."""
 
     def failed_on(self, node: str) -> tuple[V_co, ...]:
-        """The pods of a node in phase Failed."""
+        """The pods of a node in phase Failed that have a reason."""
 
     def using_claim(self, claim: PersistentVolumeClaim) -> tuple[V_co, ...]:
         """The pods whose volumes use the claim."""

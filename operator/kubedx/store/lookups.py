@@ -140,11 +140,11 @@ class StoreLookup(Generic[V]):
         return self._table.find("namespace", namespace, wanted.matches)
 
     def failed_in(self, namespace: str) -> tuple[V, ...]:
-        """The pods of a namespace in phase Failed."""
+        """The pods of a namespace in phase Failed that have a reason."""
         return self._find("failure", ("namespace", namespace))
 
     def failed_on(self, node: str) -> tuple[V, ...]:
-        """The pods of a node in phase Failed."""
+        """The pods of a node in phase Failed that have a reason."""
         return self._find("failure", ("node", node))
 
     def using_claim(self, claim: PersistentVolumeClaim) -> tuple[V, ...]:

@@ -120,8 +120,8 @@ def _by_busy_node(row: Row) -> Iterable[Hashable]:
 
 def _by_failure(row: Row) -> Iterable[Hashable]:
     pod = row.shape.form
-    if not isinstance(pod, Pod) or not row.shape.bits & Bit.FAILED:
-        return ()
+    if not isinstance(pod, Pod) or not row.shape.bits & Bit.FAILED or not pod.status.reason:
+        return ()  # The pods of failed Jobs have no reason of their own, and may be very many.
     return (("namespace", pod.metadata.namespace), ("node", _own(row, pod.spec.node_name)))
 
 
