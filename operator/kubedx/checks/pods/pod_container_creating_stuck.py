@@ -5,12 +5,14 @@ from kubedx.checks._support.sandboxes import CREATING, SANDBOX_REASON, stable
 from kubedx.core import by, join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
-from kubedx.core.inputs import Events, Now, minutes
+from kubedx.core.inputs import EventRecord, Events, Now, minutes
 from kubedx.kube.bits import Bit
 from kubedx.kube.views import Pod
 
-_REASONS = (SANDBOX_REASON, "FailedAttachVolume", "FailedCreatePodContainer", "FailedMount", "NetworkNotReady")
+_ATTACH = "FailedAttachVolume"
+_REASONS = (SANDBOX_REASON, _ATTACH, "FailedCreatePodContainer", "FailedMount", "NetworkNotReady")
 _LATE = minutes(15)
+_LASTING = minutes(2)
 
 
 @check(
@@ -58,8 +60,8 @@ def pod_container_creating_stuck(pod: Pod, events: Events | None, now: Now) -> A
     Mend what the events name. The kubelet tries again by itself.
 
     ## Limitations
-    A pod without a complaint in its Events is reported only after 15 minutes, as it may pull a large image. One whose
-    init containers run, or of which a container waits for another reason, is not judged here.
+    A pod of which Events do not complain for two minutes at least is reported only after 15, as it may pull a large
+    image. One whose init containers run, or of which a container waits for another reason, is not judged here.
 
     ## References
     - `pkg/kubelet/kubelet_pods.go`: the reasons `ContainerCreating` and `PodInitializing`, 1.5 to 1.36.
@@ -71,7 +73,7 @@ def pod_container_creating_stuck(pod: Pod, events: Events | None, now: Now) -> A
     since = containers_unready_since(pod)
     late = now.older(since, _LATE)
     said = [one for one in events.about(pod, *_REASONS) if not now.older(one.last, _LATE)] if events else []
-    if said or late:
+    if late or any(map(_lasts, said)):
         yield Finding(
             pod,
             since=since,
@@ -81,6 +83,15 @@ def pod_container_creating_stuck(pod: Pod, events: Events | None, now: Now) -> A
             node=pod.spec.node_name,
             why=f"{said[0].reason}: {stable(said[0].message)}" if said else "the kubelet complains of nothing",
         )
+
+
+def _lasts(record: EventRecord) -> bool:
+    """Whether it is more than a hiccup, as mounts have when the kubelet has just heard of a pod.
+
+    That a volume cannot be attached is said once, even if it lasts.
+    """
+    lasts = record.first and record.last and record.last - record.first >= _LASTING
+    return bool(lasts) or record.reason == _ATTACH
 
 
 def _creating(pod: Pod) -> str:
