@@ -35,8 +35,13 @@ def is_ready(subject: Node | Pod) -> bool:
     return ready is not None and ready.status == "True"
 
 
-def stands_on_ready_node(pod: Pod, nodes: Lookup[Node]) -> bool:
-    """Tell whether the pod is bound to a node that is ready: else the node has the trouble."""
+def stands_on_ready_node(pod: Pod, nodes: Lookup[Node] | None) -> bool:
+    """Tell whether the pod is bound to a node that is ready: else the node has the trouble.
+
+    Where nodes cannot be read, a container that is not ready tells as much: a kubelet that is silent changes nothing.
+    """
+    if nodes is None:
+        return bool(pod.spec.node_name) and not all(one.ready for one in pod.status.container_statuses)
     node = nodes.get("", pod.spec.node_name) if pod.spec.node_name else None
     return node is not None and is_ready(node) and not node.deleted
 

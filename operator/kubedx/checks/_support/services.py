@@ -5,8 +5,19 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
-from kubedx.core.inputs import Lookup, Reader, derived
-from kubedx.kube.views import APIService, Container, EndpointSlice, Pod, Service, ServicePort
+from kubedx.core.inputs import Lookup
+from kubedx.kube.views import (
+    APIService,
+    Container,
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+    Pod,
+    Service,
+    ServicePort,
+    Target,
+)
 
 NAME_LABEL = "kubernetes.io/service-name"
 """The label of an EndpointSlice that names its Service."""
@@ -19,9 +30,41 @@ def routes(service: Service) -> bool:
     return bool(service.spec.selector) and service.spec.type != "ExternalName" and not service.deleted
 
 
-def slices_of(service: Service, slices: Lookup[EndpointSlice]) -> list[EndpointSlice]:
-    """List the slices of a Service that hold an endpoint."""
+def slices_of(
+    service: Service, slices: Lookup[EndpointSlice] | None, pods: Lookup[Pod] | None = None
+) -> list[EndpointSlice]:
+    """List the slices of a Service that hold an endpoint.
+
+    Args:
+        service: The Service.
+        slices: The slices; None where they cannot be read, as in many a dump.
+        pods: The pods, to tell from them in that case what its slices must be.
+
+    Returns:
+        The slices.
+    """
+    if slices is None:
+        return _as_slices(service, pods.selected_by(service.spec.selector, service.namespace)) if pods else []
     return [one for one in slices.selected_by({NAME_LABEL: service.name}, service.namespace) if one.endpoints]
+
+
+def _as_slices(service: Service, pods: Iterable[Pod]) -> list[EndpointSlice]:
+    """Make the slices that the control plane makes of pods; those that do not run yet may have no address."""
+    found: list[EndpointSlice] = []
+    for pod in living(pods):
+        ready = pod.condition("Ready")
+        endpoint = Endpoint(
+            conditions=EndpointConditions(ready=ready is not None and ready.status == "True"),
+            target_ref=Target(kind="Pod", name=pod.name),
+            node_name=pod.spec.node_name,
+        )
+        declared = declared_ports((*pod.spec.init_containers, *pod.spec.containers))
+        goes = [targets(one) for one in service.spec.ports]
+        reached = any(isinstance(target, int) or (target, protocol) in declared for target, protocol in goes)
+        if pod.status.phase == "Running":
+            ports = (EndpointPort(),) if reached else ()
+            found.append(EndpointSlice(metadata=pod.metadata, endpoints=(endpoint,), ports=ports))
+    return found
 
 
 def readiness(found: Iterable[EndpointSlice]) -> tuple[int, int]:
@@ -72,12 +115,13 @@ def shown_labels(labels: Iterable[tuple[str, str]]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels))
 
 
-@derived(APIService)
-def apis_by_service(read: Reader) -> tuple[tuple[str, str, str], ...]:
-    """List the aggregated APIs: namespace and name of the Service that answers for each, and the API's own name."""
-    apis = read.lookup(APIService)
-    found = ((one.spec.service, one.name) for one in (apis.all() if apis else ()) if not one.deleted)
-    return tuple(sorted((service.namespace, service.name, name) for service, name in found if service))
+def api_behind(service: Service, apis: Lookup[APIService] | None) -> str:
+    """Name an aggregated API that a Service answers for; empty where there is none, or where that cannot be read."""
+    for one in apis.in_namespace("") if apis else ():
+        wanted = one.spec.service
+        if wanted and not one.deleted and (wanted.namespace, wanted.name) == (service.namespace, service.name):
+            return one.name
+    return ""
 
 
 @lru_cache(maxsize=1024)

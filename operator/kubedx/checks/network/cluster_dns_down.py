@@ -44,9 +44,9 @@ UPSTREAM = "kube-dns-upstream"
 )
 def cluster_dns_down(
     service: Service,
-    slices: Lookup[EndpointSlice],
     pods: Lookup[Pod],
-    deployments: Lookup[Deployment],
+    slices: Lookup[EndpointSlice] | None,
+    deployments: Lookup[Deployment] | None,
     now: Now,
 ) -> Answer:
     """The Service that all pods ask for names has no ready pod behind it, or fewer than half of them are ready.
@@ -79,7 +79,7 @@ def cluster_dns_down(
     """
     if not _is_dns(service) or not routes(service) or not now.older(service.created, minutes(5)):
         return
-    found = [one for one in slices_of(service, slices) if one.ports]
+    found = [one for one in slices_of(service, slices, pods) if one.ports]
     behind = living(pods.selected_by(service.spec.selector, service.namespace))
     ready, addresses = readiness(found)
     wanted = max(addresses, len(behind))
@@ -113,9 +113,9 @@ def _is_dns(service: Service) -> bool:
     return labelled and service.name != UPSTREAM and not service.is_headless
 
 
-def _without_pods(service: Service, deployments: Lookup[Deployment]) -> str:
+def _without_pods(service: Service, deployments: Lookup[Deployment] | None) -> str:
     selector = service.spec.selector.items()
-    for one in deployments.in_namespace(service.namespace):
+    for one in deployments.in_namespace(service.namespace) if deployments else ():
         wanted, is_coredns = pods_of(one)[0], "coredns" in one.name and "autoscaler" not in one.name
         if not selector <= one.spec.template.metadata.labels.items():
             if is_coredns and wanted:

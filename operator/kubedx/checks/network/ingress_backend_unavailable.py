@@ -51,11 +51,11 @@ class IngressBackendUnavailableSettings(Settings, frozen=True, rename="camel"):
 def ingress_backend_unavailable(  # noqa: PLR0913, PLR0917 -- one input for each kind that may bring pods
     ingress: Ingress,
     services: Lookup[Service],
-    slices: Lookup[EndpointSlice],
-    deployments: Lookup[Deployment],
-    stateful_sets: Lookup[StatefulSet],
-    daemon_sets: Lookup[DaemonSet],
-    replica_sets: Lookup[ReplicaSet],
+    slices: Lookup[EndpointSlice] | None,
+    deployments: Lookup[Deployment] | None,
+    stateful_sets: Lookup[StatefulSet] | None,
+    daemon_sets: Lookup[DaemonSet] | None,
+    replica_sets: Lookup[ReplicaSet] | None,
     settings: IngressBackendUnavailableSettings,
     now: Now,
 ) -> Answer:
@@ -92,12 +92,12 @@ def ingress_backend_unavailable(  # noqa: PLR0913, PLR0917 -- one input for each
         else:
             found = _no_port(service, backend)
             held = slices_of(service, slices)
-            if not found and routes(service) and not readiness(held)[0]:
+            if not found and slices and routes(service) and not readiness(held)[0]:
                 workloads: list[Workload] = [
-                    *deployments.in_namespace(namespace),
-                    *stateful_sets.in_namespace(namespace),
-                    *daemon_sets.in_namespace(namespace),
-                    *replica_sets.selected_by(service.spec.selector, namespace),
+                    *(deployments.in_namespace(namespace) if deployments else ()),
+                    *(stateful_sets.in_namespace(namespace) if stateful_sets else ()),
+                    *(daemon_sets.in_namespace(namespace) if daemon_sets else ()),
+                    *(replica_sets.selected_by(service.spec.selector, namespace) if replica_sets else ()),
                 ]
                 found = None if not held and _is_at_zero(service, workloads) else _none_ready(service)
         if found:

@@ -38,7 +38,7 @@ from kubedx.kube.views import Node, Pod
     ),
     since="0.1.0",
 )
-def kube_proxy_down(pod: Pod, nodes: Lookup[Node]) -> Answer:
+def kube_proxy_down(pod: Pod, nodes: Lookup[Node] | None) -> Answer:
     """The kube-proxy of a node that is ready itself has not run for two minutes.
 
     ## Meaning

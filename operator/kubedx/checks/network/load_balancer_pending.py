@@ -52,7 +52,9 @@ class LoadBalancerPendingSettings(Settings, frozen=True, rename="camel"):
     ),
     since="0.1.0",
 )
-def load_balancer_pending(service: Service, events: Events, settings: LoadBalancerPendingSettings, now: Now) -> Answer:
+def load_balancer_pending(
+    service: Service, events: Events | None, settings: LoadBalancerPendingSettings, now: Now
+) -> Answer:
     """A Service of type LoadBalancer has had no address for some minutes.
 
     ## Meaning
@@ -93,9 +95,9 @@ def load_balancer_pending(service: Service, events: Events, settings: LoadBalanc
     )
 
 
-def _why(service: Service, events: Events) -> tuple[str, tuple[Evidence, ...], datetime | None]:
-    refused = events.about(service, *REFUSED)
-    begun = events.about(service, BEGUN)
+def _why(service: Service, events: Events | None) -> tuple[str, tuple[Evidence, ...], datetime | None]:
+    refused = events.about(service, *REFUSED) if events else ()
+    begun = events.about(service, BEGUN) if events else ()
     began = min(filter(None, (one.first for one in begun)), default=None)
     pool = service.condition(CILIUM)
     if pool and pool.status == "False":
@@ -107,4 +109,6 @@ def _why(service: Service, events: Events) -> tuple[str, tuple[Evidence, ...], d
         return "its controller has begun to make one and has not finished", (begun[0].evidence,), began
     if service.spec.load_balancer_class:
         return f"no controller of the class {service.spec.load_balancer_class} has reported about it", (), None
+    if events is None:
+        return "its events, which would tell why, cannot be read", (), None
     return "no controller of load balancers has reported about it", (), None

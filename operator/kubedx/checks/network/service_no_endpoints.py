@@ -6,12 +6,12 @@ from msgspec import Meta
 
 from kubedx.checks._support.replicas import pods_of
 from kubedx.checks._support.selection import Carrier, Workload, carriers, near_miss, selected
-from kubedx.checks._support.services import apis_by_service, routes, shown_labels, slices_of
+from kubedx.checks._support.services import api_behind, routes, shown_labels, slices_of
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Finding, Severity, Step, field
 from kubedx.core.inputs import Lookup, Now, Settings, minutes
-from kubedx.kube.views import DaemonSet, Deployment, EndpointSlice, Pod, ReplicaSet, Service, StatefulSet
+from kubedx.kube.views import APIService, DaemonSet, Deployment, EndpointSlice, Pod, ReplicaSet, Service, StatefulSet
 
 
 class ServiceNoEndpointsSettings(Settings, frozen=True, rename="camel"):
@@ -46,14 +46,14 @@ class ServiceNoEndpointsSettings(Settings, frozen=True, rename="camel"):
 )
 def service_no_endpoints(  # noqa: PLR0913, PLR0917 -- one input for each kind that may bring pods
     service: Service,
-    slices: Lookup[EndpointSlice],
     pods: Lookup[Pod],
-    deployments: Lookup[Deployment],
-    stateful_sets: Lookup[StatefulSet],
-    daemon_sets: Lookup[DaemonSet],
-    replica_sets: Lookup[ReplicaSet],
     services: Lookup[Service],
-    apis: Annotated[tuple[tuple[str, str, str], ...], apis_by_service],
+    slices: Lookup[EndpointSlice] | None,
+    deployments: Lookup[Deployment] | None,
+    stateful_sets: Lookup[StatefulSet] | None,
+    daemon_sets: Lookup[DaemonSet] | None,
+    replica_sets: Lookup[ReplicaSet] | None,
+    apis: Lookup[APIService] | None,
     settings: ServiceNoEndpointsSettings,
     now: Now,
 ) -> Answer:
@@ -79,7 +79,8 @@ def service_no_endpoints(  # noqa: PLR0913, PLR0917 -- one input for each kind t
     Scaled to zero is nobody's fault: such a Service is reported only if an aggregated API needs it. It is not reported
     either if a workload should have pods with these labels and has none, as that workload tells why; if labels are
     given while pods run, such as the role in a database cluster; and, if headless, without a near miss. Workloads of
-    other kinds than those of Kubernetes are known only by their pods and ReplicaSets.
+    other kinds than those of Kubernetes are known only by their pods and ReplicaSets. Where Deployments, StatefulSets
+    or DaemonSets cannot be read, only a near miss is reported.
 
     ## References
     - `staging/src/k8s.io/endpointslice/reconciler.go`, `pkg/controller/endpointslice`: pods are found by the selector
@@ -92,17 +93,19 @@ def service_no_endpoints(  # noqa: PLR0913, PLR0917 -- one input for each kind t
     if slices_of(service, slices) or pods.selected_by(selector, namespace):
         return
     workloads: list[Workload] = [
-        *deployments.in_namespace(namespace),
-        *stateful_sets.in_namespace(namespace),
-        *daemon_sets.in_namespace(namespace),
-        *replica_sets.selected_by(selector, namespace),
+        *(deployments.in_namespace(namespace) if deployments else ()),
+        *(stateful_sets.in_namespace(namespace) if stateful_sets else ()),
+        *(daemon_sets.in_namespace(namespace) if daemon_sets else ()),
+        *(replica_sets.selected_by(selector, namespace) if replica_sets else ()),
     ]
-    needing = next((api for where, name, api in apis if (where, name) == (namespace, service.name)), "")
+    needing = api_behind(service, apis)
     bringing = selected(service, workloads)
     if bringing:
         found = _at_zero(bringing) if needing else None
     else:
         found = _mistaken(service, carriers(service, pods, workloads, services))
+        if found and found[0] is Severity.INFO and None in {deployments, stateful_sets, daemon_sets}:
+            found = None  # What cannot be read may be scaled to zero.
     if found:
         severity, why, fix = found
         yield Finding(

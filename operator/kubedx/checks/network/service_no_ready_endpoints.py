@@ -7,7 +7,7 @@ from msgspec import Meta
 from kubedx.checks._support.services import living, missing_ports, routes, shown_labels, slices_of, turned
 from kubedx.core import join
 from kubedx.core.check import Answer, check
-from kubedx.core.finding import Finding, Severity, Step, field
+from kubedx.core.finding import Finding, Severity, Step, field, ref
 from kubedx.core.inputs import Lookup, Now, Settings, minutes
 from kubedx.kube.views import EndpointSlice, Pod, Service
 
@@ -52,8 +52,8 @@ class ServiceNoReadyEndpointsSettings(Settings, frozen=True, rename="camel"):
 )
 def service_no_ready_endpoints(
     service: Service,
-    slices: Lookup[EndpointSlice],
     pods: Lookup[Pod],
+    slices: Lookup[EndpointSlice] | None,
     settings: ServiceNoReadyEndpointsSettings,
     now: Now,
 ) -> Answer:
@@ -76,7 +76,8 @@ def service_no_ready_endpoints(
     ## Limitations
     Services whose selector selects no pod, or only pods that have no address yet, are not reported here. A
     Service has no timestamp for it: the time counts from when the last of its pods became not ready, and not while a
-    pod is younger than two minutes. So a further pod that starts and fails lets it begin anew.
+    pod is younger than two minutes. So a further pod that starts and fails lets it begin anew. Where EndpointSlices
+    cannot be read, the pods that run stand for them.
 
     ## References
     - `staging/src/k8s.io/api/discovery/v1/types.go`: an endpoint without the condition `ready` counts as ready.
@@ -86,7 +87,7 @@ def service_no_ready_endpoints(
     """
     if not routes(service) or not now.older(service.created, minutes(settings.grace_minutes)):
         return
-    found = slices_of(service, slices)
+    found = slices_of(service, slices, pods)
     usable = [one for one in found if any(endpoint.conditions.ready is not False for endpoint in one.endpoints)]
     if not found or any(one.ports or not service.spec.ports for one in usable):
         return
@@ -97,12 +98,14 @@ def service_no_ready_endpoints(
         specs = (pod.spec for pod in behind)
         missing = (missing_ports(service.spec.ports, (*one.init_containers, *one.containers)) for one in specs)
         why = f"its pods have {next(filter(None, missing), 'none of its ports')}"
-        evidence = field(usable[0], "ports", "none")
+        evidence = field(usable[0], "ports", "none") if slices else field(service, "spec.ports.targetPort", why)
     else:
         count = sum(len(one.endpoints) for one in found)
         why, evidence = (
             f"none of its endpoints ({count}) is ready",
-            field(found[0], "endpoints.conditions.ready", "false"),
+            field(found[0], "endpoints.conditions.ready", "false")
+            if slices
+            else field(behind[0], "status.conditions[Ready]", "False"),
         )
     if not all(now.older(pod.created, minutes(settings.starting_minutes)) for pod in behind):
         return
@@ -112,6 +115,9 @@ def service_no_ready_endpoints(
         since=since,
         severity=Severity.CRITICAL if now.older(since, minutes(settings.critical_minutes)) else Severity.WARNING,
         evidence=(evidence,),
+        # What its slices would tell about how it is related to others.
+        nodes=() if slices else tuple(pod.spec.node_name for pod in behind if pod.spec.node_name),
+        backends=() if slices else tuple(map(ref, behind)),
         why=why,
         selector=shown_labels(service.spec.selector.items()),
     )

@@ -39,8 +39,8 @@ class ServiceTargetPortUndeclaredSettings(Settings, frozen=True, rename="camel")
 )
 def service_target_port_undeclared(
     service: Service,
-    slices: Lookup[EndpointSlice],
     pods: Lookup[Pod],
+    slices: Lookup[EndpointSlice] | None,
     services: Lookup[Service],
     settings: ServiceTargetPortUndeclaredSettings,
     now: Now,
@@ -74,7 +74,8 @@ def service_target_port_undeclared(
     if not now.older(service.created, minutes(settings.grace_minutes)):
         return
     wanted = {targets(port) for port in service.spec.ports}
-    ready = ready_pod(slices_of(service, slices), pods)
+    held = [one for one in slices_of(service, slices, pods) if one.ports]
+    ready = ready_pod(held, pods)
     # One pod tells enough of nearly all Services; all of its pods are looked at only then.
     if ready is None or not _declares_others(ready, wanted):
         return
