@@ -1,17 +1,14 @@
 """WorkloadServiceMissing."""
 
-from collections.abc import Iterable
-
 from kubedx.checks._support.pods import containers_unready_since
-from kubedx.checks._support.replicas import pods_of
 from kubedx.checks._support.resolution import cannot_find
 from kubedx.checks._support.selection import likest
-from kubedx.checks._support.services import living
 from kubedx.core import join
 from kubedx.core.check import Answer, check
 from kubedx.core.finding import Confidence, Finding, Ref, Step, absent, field
 from kubedx.core.inputs import Lookup, minutes
-from kubedx.kube.views import DaemonSet, Deployment, Pod, Service, StatefulSet
+from kubedx.kube.bits import Bit
+from kubedx.kube.views import DaemonSet, Deployment, Pod, Service, StatefulSet, Terminated
 
 
 @check(
@@ -20,6 +17,7 @@ from kubedx.kube.views import DaemonSet, Deployment, Pod, Service, StatefulSet
     "which does not exist{instead}",
     layer=0,
     raise_after=minutes(2),
+    when=Bit.NOT_READY,
     explains={
         "PodCrashLoopBackOff": join.same_owner,
         "PodNotReady": join.same_owner,
@@ -35,7 +33,11 @@ from kubedx.kube.views import DaemonSet, Deployment, Pod, Service, StatefulSet
     since="0.1.0",
 )
 def workload_service_missing(
-    workload: Deployment | StatefulSet | DaemonSet, services: Lookup[Service], pods: Lookup[Pod]
+    pod: Pod,
+    services: Lookup[Service],
+    deployments: Lookup[Deployment] | None,
+    stateful_sets: Lookup[StatefulSet] | None,
+    daemon_sets: Lookup[DaemonSet] | None,
 ) -> Answer:
     """The pods of a workload fail, and their environment names a Service that does not exist.
 
@@ -53,62 +55,66 @@ def workload_service_missing(
     Correct the variable, or make the Service.
 
     ## Limitations
-    Workloads whose pods are all well are not looked at, and neither are variables that come from ConfigMaps and
-    Secrets. Of an environment only the names of Services are kept. Where nothing but a similar name speaks for it, it
-    is only probable.
+    Only containers that ended with an error are looked at, and no variables that come from ConfigMaps and Secrets. Pods
+    that nobody but a person made, and those of Jobs, are left out. Of an environment only the names of Services are
+    kept. Where nothing but a similar name speaks for it, it is only probable.
 
     ## References
     - https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
     """
-    named = [(one.name, name) for one in workload.spec.template.spec.containers for name in one.env]
-    if not named or workload.deleted or not _lacks(workload):
+    workload = _made_by(pod, deployments, stateful_sets, daemon_sets)
+    if workload is None or pod.deleted or pod.finished:
         return
-    labels, namespace = workload.spec.template.metadata.labels, workload.namespace
-    for container, name in named:
-        service, _, where = name.partition(".")
-        where = where or namespace
-        if services.get(where, service) is not None:
-            continue
-        failing = _failing(pods.selected_by(labels, namespace), container) if labels else None
-        instead = likest(service, (one.name for one in services.in_namespace(where))) if failing else ""
-        is_told = failing is not None and cannot_find(_last_words(failing, container), service)
-        if failing and (instead or is_told):
-            yield Finding(
-                workload,
-                since=containers_unready_since(failing),
-                confidence=None if is_told else Confidence.PROBABLE,
-                evidence=(
-                    field(workload, f"spec.template.spec.containers[{container}].env", name),
-                    absent(Ref("Service", where, service)),
-                ),
-                container=container,
-                service=f"{where}/{service}",
-                service_namespace=where,
-                instead=f"; there is {where}/{instead}" if instead else "",
-                pod=failing.name,
-            )
-            return
+    for container in workload.spec.template.spec.containers:
+        ended = _ended(pod, container.name) if container.env else None
+        for name in container.env if ended else ():
+            service, _, where = name.partition(".")
+            where = where or pod.namespace
+            if services.get(where, service) is not None:
+                continue
+            instead = likest(service, (one.name for one in services.in_namespace(where)))
+            is_told = ended is not None and cannot_find(ended.message, service)
+            if instead or is_told:
+                yield Finding(
+                    workload,
+                    since=containers_unready_since(pod),
+                    confidence=None if is_told else Confidence.PROBABLE,
+                    evidence=(
+                        field(workload, f"spec.template.spec.containers[{container.name}].env", name),
+                        absent(Ref("Service", where, service)),
+                    ),
+                    container=container.name,
+                    service=f"{where}/{service}",
+                    service_namespace=where,
+                    instead=f"; there is {where}/{instead}" if instead else "",
+                    pod=pod.name,
+                )
+                return
 
 
-def _lacks(workload: Deployment | StatefulSet | DaemonSet) -> bool:
-    if isinstance(workload, DaemonSet):
-        return True
-    return workload.status.available_replicas < pods_of(workload)[0]
-
-
-def _failing(pods: Iterable[Pod], container: str) -> Pod | None:
-    """The first pod whose container of that name ended with an error and is not ready."""
-    for pod in living(pods):
-        for one in pod.status.container_statuses:
-            ended = one.state.terminated or one.last_state.terminated
-            if one.name == container and not one.ready and ended and ended.exit_code and ended.reason != "OOMKilled":
-                return pod
+def _made_by(
+    pod: Pod,
+    deployments: Lookup[Deployment] | None,
+    stateful_sets: Lookup[StatefulSet] | None,
+    daemon_sets: Lookup[DaemonSet] | None,
+) -> Deployment | StatefulSet | DaemonSet | None:
+    owner = pod.controller
+    if owner is None:
+        return None
+    if owner.kind == "ReplicaSet" and deployments:
+        name = owner.name.removesuffix(f"-{pod.metadata.labels.get('pod-template-hash', '')}")
+        return deployments.get(pod.namespace, name)
+    if owner.kind == "StatefulSet" and stateful_sets:
+        return stateful_sets.get(pod.namespace, owner.name)
+    if owner.kind == "DaemonSet" and daemon_sets:
+        return daemon_sets.get(pod.namespace, owner.name)
     return None
 
 
-def _last_words(pod: Pod, container: str) -> str:
+def _ended(pod: Pod, container: str) -> Terminated | None:
+    """How the container ended, where it did so with an error of its own and is not ready."""
     for one in pod.status.container_statuses:
         ended = one.state.terminated or one.last_state.terminated
-        if one.name == container and ended:
-            return ended.message
-    return ""
+        if one.name == container and not one.ready and ended and ended.exit_code and ended.reason != "OOMKilled":
+            return ended
+    return None
