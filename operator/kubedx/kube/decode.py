@@ -17,6 +17,7 @@ from kubedx.kube.quantity import GIB
 from kubedx.kube.references import may_refer, unresolved
 from kubedx.kube.slots import (
     STEPS,
+    CountSlot,
     Few,
     ImageSizes,
     Labels,
@@ -184,7 +185,7 @@ class _Aside:
         self._put: dict[type, Callable[[Any], object]] = {
             NameSlot: self._put_name, UidSlot: self._put_uid, VersionSlot: self._put_version,
             TextSlot: self._put_text, NodeSlot: self._put_node, MessageSlot: self._put_message,
-            Labels: self._put_labels, Quantities: _quantities, Few: _few,
+            CountSlot: self._put_count, Labels: self._put_labels, Quantities: _quantities, Few: _few,
             ImageSizes: _image_sizes,
             ServiceNames: _service_names,
         }  # fmt: skip
@@ -248,6 +249,10 @@ class _Aside:
         self._texts.append(_clean(value))
         return MessageSlot.at(len(self._texts) - 1)
 
+    def _put_count(self, value: object) -> object:
+        self._texts.append(str(_integer(value)))
+        return CountSlot.at(len(self._texts) - 1)
+
     def _put_node(self, value: object) -> object:
         known = self._nodes.get(value) or self._nodes.keep(value, (_string(value),))
         self._texts.append(known[0])
@@ -282,9 +287,7 @@ _COUNTS = [Few(max(step for step in STEPS if step <= number)) for number in rang
 
 
 def _few(value: object) -> object:
-    if not isinstance(value, int):
-        raise ValueError(f"Expected `int`, got `{type(value).__name__}`")  # noqa: TRY004 -- what msgspec reports
-    return _COUNTS[max(0, min(value, STEPS[-1]))]
+    return _COUNTS[max(0, min(_integer(value), STEPS[-1]))]
 
 
 def _image_sizes(value: object) -> object:
@@ -306,6 +309,12 @@ def _quantities(value: object) -> Pairs:
 
 def _clean(value: object) -> Text:
     return clean(value if isinstance(value, str) else str(value))
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"Expected `int`, got `{type(value).__name__}`")
 
 
 def _string(value: object) -> str:

@@ -147,6 +147,16 @@ class MessageSlot(TextSlot):
     __slots__ = ()
 
 
+class CountSlot(TextSlot):
+    """A number that goes up while the object lasts, kept by its digits."""
+
+    __slots__ = ()
+
+    def value(self, own: Own) -> int:  # type: ignore[override]  # the one slot among the texts that shows another type
+        """The number."""
+        return int(super().value(own))
+
+
 STEPS = (0, 1, 2, 3, 5, 10)
 """What is counted up to: a number between two of them is the lower one, and all above the last are that."""
 
@@ -178,10 +188,11 @@ if TYPE_CHECKING:
     Few: TypeAlias = int
     ImageSizes: TypeAlias = int
     ServiceNames: TypeAlias = tuple[str, ...]
+    Count: TypeAlias = int
 else:
     # What a field is declared as is what the decoder meets; what a check sees in it stands above.
     Name, Uid, Version, Single, NodeName = NameSlot, UidSlot, VersionSlot, TextSlot, NodeSlot
-    Time, Message = TimeSlot, MessageSlot
+    Time, Message, Count = TimeSlot, MessageSlot, CountSlot
 
     class Labels(Pairs):
         """Labels, or another map of texts."""

@@ -10,7 +10,18 @@ import msgspec
 
 from kubedx.kube.meta import EMPTY, NO_PAIRS, Condition, Resource, Struct, View, find
 from kubedx.kube.selectors import LabelSelector, Requirement
-from kubedx.kube.slots import Few, ImageSizes, Labels, Message, NodeName, Quantities, ServiceNames, Single, Time
+from kubedx.kube.slots import (
+    Count,
+    Few,
+    ImageSizes,
+    Labels,
+    Message,
+    NodeName,
+    Quantities,
+    ServiceNames,
+    Single,
+    Time,
+)
 from kubedx.kube.text import Text
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
@@ -423,7 +434,7 @@ class ObjectReference(Struct, frozen=True):
 class EventSeries(Struct, frozen=True):
     """The repetition of an Event written through events.k8s.io."""
 
-    count: int = 0
+    count: Count = 0
     last_observed_time: Time | None = None
 
 
@@ -442,7 +453,7 @@ class Event(View, frozen=True):
     involved_object: ObjectReference = ObjectReference()
     reason: Text = EMPTY
     message: Message = EMPTY
-    count: int = 0
+    count: Count = 0
     first_timestamp: Time | None = None
     last_timestamp: Time | None = None
     event_time: Time | None = None

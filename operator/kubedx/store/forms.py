@@ -89,17 +89,18 @@ class Forms:
         self._shapes: dict[tuple[Hashable, ...], Shape] = {}
         self._plans: dict[Plan, Plan] = {}
         self._plans_of: dict[int, Plan] = {}
-        self._last: dict[type[View], list[Any]] = {}
+        self._last: dict[type[View], Shape] = {}
 
     def __len__(self) -> int:
         """Count what is remembered."""
         return len(self._parts) + len(self._shapes)
 
-    def row(self, decoded: Decoded[V]) -> Row:
+    def row(self, decoded: Decoded[V], before: Row | None = None) -> Row:
         """Make the row of an object.
 
         Args:
             decoded: The object, freshly decoded: nobody else holds its parts yet.
+            before: What the object was.
 
         Returns:
             The row.
@@ -108,20 +109,32 @@ class Forms:
         kind = type(form)
         if kind is Pod and form.spec.volumes:  # type: ignore[attr-defined]  # a Pod has
             _leave_out_token(form.spec)  # type: ignore[attr-defined]  # as above
-        # In lists the objects of a workload come one after the other, and to compare is cheaper than to look up.
-        last = self._last.setdefault(kind, [None] * len(form.__struct_fields__))
+        # Most of what changes keeps its form, and in lists the objects of a workload come one after the other: to
+        # compare is cheaper than to look up.
+        last = self._last.get(kind)
+        if before is not None and before.shape.form == form:
+            shape = before.shape
+        elif last is not None and last.form == form:
+            shape = last
+        else:
+            shape = self._last[kind] = self._shape(kind, form, last)
+        return Row(own.key, own.fixed, own.texts, shape)
+
+    def _shape(self, kind: type[View], form: View, last: Shape | None) -> Shape:
+        """The shape of a form, which has some parts in common with the last one."""
+        parts_of = _parts_of(kind)
+        parts = parts_of(form)
+        known_parts = parts_of(last.form) if last is not None else (None,) * len(parts)
         key: list[Hashable] = [kind]
-        for number, part in enumerate(_parts_of(kind)(form)):
-            if isinstance(part, _PARTS):
-                known = last[number]
-                if part != known:
-                    known = last[number] = self._parts.get(part) or self._remember(part)
+        for part, known in zip(parts, known_parts, strict=True):
+            if not isinstance(part, _PARTS):
+                key.append(part)
+            elif part == known:
                 key.append(id(known))
             else:
-                key.append(part)
+                key.append(id(self._parts.get(part) or self._remember(part)))
         found = tuple(key)
-        shape = self._shapes.get(found) or self._new_shape(form, found)
-        return Row(own.key, own.fixed, own.texts, shape)
+        return self._shapes.get(found) or self._new_shape(form, found)
 
     def _new_shape(self, form: View, key: tuple[Hashable, ...]) -> Shape:
         for name in form.__struct_fields__:

@@ -331,7 +331,7 @@ class Store:
         """
         if self._is_unread(decoded.form):
             return self.remove(Event, decoded.own.key)  # It may have had another reason, or be another Event.
-        return self.keep(self.row(decoded))
+        return self._set(self.row(decoded))
 
     def row(self, decoded: Decoded[Any]) -> Row:
         """Bring an object into the form in which it is kept, without keeping it: it may not be the latest.
@@ -342,13 +342,15 @@ class Store:
         Returns:
             What `keep` takes.
         """
-        return self._forms.row(decoded)
+        table = self.tables.get(type(decoded.form))
+        return self._forms.row(decoded, table.rows.get(decoded.own.key) if table else None)
 
     def keep(self, row: Row) -> Change | None:
         """Set an object that `row` brought into form; returns the same as `put`."""
+        return self.remove(Event, row.key) if self._is_unread(row.shape.form) else self._set(row)
+
+    def _set(self, row: Row) -> Change | None:
         form = row.shape.form
-        if self._is_unread(form):
-            return self.remove(Event, row.key)
         table = self.tables[type(form)]
         change = table.put(row.key, row)
         if change is not None and change.old is not None and change.old.shape is not row.shape:
