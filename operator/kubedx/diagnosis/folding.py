@@ -8,6 +8,7 @@ groups had come at once.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from math import inf
 
 from kubedx.core.check import Registry
 from kubedx.core.finding import Param
@@ -115,6 +116,7 @@ class Folding:
         self._relinked: dict[Group, None] = {}
         self._stirred: dict[Group, None] = {}
         self._to_tell: dict[tuple[Group, Group], None] = {}
+        self._to_sum_again: dict[tuple[Group, str], None] = {}
 
     def _relate(self, registry: Registry) -> None:
         offers: dict[tuple[str, str], _Offer] = {}
@@ -435,7 +437,7 @@ class Folding:
             By check what it explains, and the longest chain of checks that begins here; empty where it explains
             nothing.
         """
-        self._retell()
+        self.tell_some(inf)
         found: dict[str, Tally] = {}
         chains: set[tuple[str, ...]] = set()
         ahead: list[tuple[Group, tuple[str, ...]]] = [(root, (root.identity[0],))]
@@ -447,27 +449,45 @@ class Folding:
             ahead += [(group, (*chain, group.identity[0])) for group in cause.inner]
         return found, min(chains, key=lambda chain: (-len(chain), chain), default=())
 
-    def _retell(self) -> None:
-        """Bring `Group.explained` up to date."""
-        stale: dict[tuple[Group, str], None] = {}
-        for group, cause in self._to_tell:
-            check = group.identity[0]
-            before = cause.told.pop(group, None)
-            if before is not None and not cause.explained[check].subtract(before):
-                stale[cause, check] = None
-            members = group.causes.get(cause) if group.is_folded and group.is_counted else None
-            if members:
-                now = cause.told[group] = Tally.of(members)
-                cause.explained.setdefault(check, Tally()).add(now)
-        for cause, check in stale:
-            cause.explained[check] = Tally()
-            for group, told in cause.told.items():
-                if group.identity[0] == check:
-                    cause.explained[check].add(told)
-        for cause in {cause for _, cause in self._to_tell}:
-            for check in [check for check, explained in cause.explained.items() if not explained.count]:
-                del cause.explained[check]
-        self._to_tell.clear()
+    def tell_some(self, most: float) -> bool:
+        """Go on bringing `Group.explained` up to date.
+
+        Args:
+            most: How many groups to look at.
+
+        Returns:
+            Whether there is more to do.
+        """
+        while most > 0 and (self._to_tell or self._to_sum_again):
+            if self._to_tell:
+                (group, cause), _ = self._to_tell.popitem()
+                self._tell_of(group, cause)
+                most -= 1
+            else:
+                (cause, check), _ = self._to_sum_again.popitem()
+                self._sum_again(cause, check)
+                most -= len(cause.told)
+        return bool(self._to_tell or self._to_sum_again)
+
+    def _tell_of(self, group: Group, cause: Group) -> None:
+        """Add what a cause explains of a group to what it explains of all groups of that check."""
+        check = group.identity[0]
+        before = cause.told.pop(group, None)
+        if before is not None and not cause.explained[check].subtract(before):
+            self._to_sum_again[cause, check] = None
+        members = group.causes.get(cause) if group.is_folded and group.is_counted else None
+        if members:
+            now = cause.told[group] = Tally.of(members)
+            cause.explained.setdefault(check, Tally()).add(now)
+        elif before is not None and not cause.explained[check].count:
+            del cause.explained[check]
+            self._to_sum_again.pop((cause, check), None)
+
+    def _sum_again(self, cause: Group, check: str) -> None:
+        cause.explained[check] = Tally()
+        for group, told in cause.told.items():
+            if group.identity[0] == check:
+                cause.explained[check].add(told)
 
 
 def _tie(group: Group, cause: Group) -> None:

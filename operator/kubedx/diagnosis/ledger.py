@@ -176,6 +176,8 @@ class Ledger:
             self._stand(entry, now)
             if number % VERDICTS == VERDICTS - 1:
                 yield True
+        while self._folding.tell_some(FINDINGS):
+            yield False
         while len(self._stale) > STALE:
             part, self._stale = self._stale[:STALE], self._stale[STALE:]
             self._tell(part, now)
