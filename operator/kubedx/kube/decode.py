@@ -60,7 +60,7 @@ _OBJECT_LINES = (b'{"type":"ADDED","object":{', b'{"type":"MODIFIED","object":{'
 """How the API server begins the lines of a watch that are about objects."""
 
 
-_TIMES, _FEW = TimeSlot.pool, len(TimeSlot.pool)
+_TIMES, _SINGLES, _NODES, _FEW = TimeSlot.pool, TextSlot.pool, NodeSlot.pool, len(TimeSlot.pool)
 """For the most frequent slots a look into the pool, as a call for each would take a tenth of the time of decoding."""
 
 
@@ -242,8 +242,10 @@ class _Aside:
         return VersionSlot.pool[0]
 
     def _put_text(self, value: object) -> object:
-        self._texts.append(_string(value))
-        return TextSlot.at(len(self._texts) - 1)
+        texts = self._texts
+        index = len(texts)
+        texts.append(value if value.__class__ is str else _string(value))
+        return _SINGLES[index] if index < _FEW else TextSlot.at(index)
 
     def _put_message(self, value: object) -> object:
         self._texts.append(_clean(value))
@@ -254,9 +256,11 @@ class _Aside:
         return CountSlot.at(len(self._texts) - 1)
 
     def _put_node(self, value: object) -> object:
+        texts = self._texts
+        index = len(texts)
         known = self._nodes.get(value) or self._nodes.keep(value, (_string(value),))
-        self._texts.append(known[0])
-        return NodeSlot.at(len(self._texts) - 1)
+        texts.append(known[0])
+        return _NODES[index] if index < _FEW else NodeSlot.at(index)
 
     def _put_clean(self, value: object) -> Text:
         text = _clean(value)

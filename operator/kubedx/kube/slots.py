@@ -68,7 +68,7 @@ class Slot:
 
     def __init_subclass__(cls) -> None:
         """Give each class slots of its own."""
-        cls.pool = [cls(index) for index in range(64)]
+        cls.pool = [cls(index) for index in range(256)]
 
     @classmethod
     def at(cls, index: int) -> Any:  # noqa: ANN401 -- stands where a value of another type is declared
@@ -294,9 +294,11 @@ def joined(texts: list[str]) -> Texts:
     Returns:
         The texts, joined where that saves memory.
     """
-    if len(texts) < _MANY or any(_BETWEEN in one for one in texts):
-        return tuple(texts)
-    return _BETWEEN.join(texts)
+    if len(texts) >= _MANY:
+        whole = _BETWEEN.join(texts)
+        if whole.count(_BETWEEN) == len(texts) - 1:  # None of them has one itself.
+            return whole
+    return tuple(texts)
 
 
 # --- from the form to the whole ---------------------------------------------------------------------------------------
