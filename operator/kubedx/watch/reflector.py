@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 PAGE = 500
 """Objects a page of a list, as client-go asks for."""
 
+MUCH = 1 << 16
+"""Bytes that come at once from which on there is likely to be more, so that the loop is given a turn in between."""
+
 SLICE = 500
 """Objects that are removed in one turn of the loop."""
 
@@ -45,6 +48,9 @@ MOST_LISTS = 5
 
 MOST_SILENCES = 2
 """Streams in a row on which nothing came, after which the version is suspected of lying in the server's future."""
+
+_SELDOM = 0.01
+"""The part of the longest silence by which it may be cut short."""
 
 _TRIES_TO_READ_ONCE = 5
 _MOST_COMPLAINTS = 100
@@ -355,8 +361,10 @@ class Reflector:
         loop = asyncio.get_running_loop()
         # A stream that merely opened proves nothing: some are closed at once.
         resumed = loop.call_later(self._pace.silent_close, self._resume)
+        idle = self._pace.idle
+        extended = loop.time()
         try:
-            async with asyncio.timeout(self._pace.idle) as limit:
+            async with asyncio.timeout(idle) as limit:
                 while chunk := await response.content.readany():
                     ended = self._take_all(splitter.feed(chunk))
                     self.health.dropped += splitter.dropped
@@ -367,8 +375,12 @@ class Reflector:
                     self._heard()
                     self._resume()
                     self._silences = 0
-                    limit.reschedule(loop.time() + self._pace.idle)
-                    await asyncio.sleep(0)  # A full buffer must not keep the loop from its other work.
+                    now = loop.time()
+                    if now - extended > idle * _SELDOM:  # A timer for each of a thousand chunks a second costs much.
+                        extended = now
+                        limit.reschedule(now + idle)
+                    if len(chunk) >= MUCH:
+                        await asyncio.sleep(0)
         finally:
             resumed.cancel()
 
