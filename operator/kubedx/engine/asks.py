@@ -5,6 +5,8 @@ in its slots, and whatever all other objects are, need not be asked about any ob
 asking it once about the shape with slots and lookups that cannot be touched.
 """
 
+from collections.abc import Iterable, Iterator
+
 from kubedx.core.check import Check, Input, Registry
 from kubedx.core.inputs import Settings as CheckSettings
 from kubedx.kube.meta import View
@@ -102,8 +104,7 @@ class Asks:
             stay = [check for check in shape.asks if check not in altered]
             candidates = tuple([check for check in candidates if check in altered])
         if candidates:
-            blank = untouchable(shape.form, shape.plan)
-            stay += [check for check in candidates if not self._is_silent(check, blank)]
+            stay += self._who_speaks(candidates, untouchable(shape.form, shape.plan))
         return tuple(stay)
 
     def _candidates_for(self, shape: Shape) -> tuple[Check, ...]:
@@ -127,15 +128,22 @@ class Asks:
             self._altered_since[since] = found if epoch is self._epoch else None
         return self._altered_since[since]
 
-    def _is_silent(self, check: Check, blank: View) -> bool:
-        """Whether a check has nothing to say about a shape, whatever its objects' own values and all other objects."""
-        if self.missing[check]:
-            return False
-        inputs = self._blanks[check]
-        try:
-            return next(iter(check.run(blank, **inputs)), None) is None
-        except Exception:  # noqa: BLE001 -- TouchedError, or whatever came of it: the check looks at more than the shape
-            return False
+    def _who_speaks(self, checks: Iterable[Check], blank: View) -> Iterator[Check]:
+        """The checks that may say something about a shape, for some values of its objects' own or some other objects.
+
+        This is done for each new shape with each check that could care, so a call more or less for each of them counts.
+        """
+        missing, blanks = self.missing, self._blanks
+        for check in checks:
+            if missing[check]:
+                yield check
+                continue
+            try:
+                for _ in check.run(blank, **blanks[check]):
+                    yield check
+                    break
+            except Exception:  # noqa: BLE001 -- TouchedError, or whatever came of it: the check looks at more
+                yield check
 
     def _blank(self, circumstances: _Circumstances, one: Input) -> object:
         """An input that may be had but not be used; the settings are the same for all objects."""

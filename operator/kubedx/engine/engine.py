@@ -318,7 +318,10 @@ class Engine:
         return () if row is None else self._asks.of(row.shape)
 
     def _ask_one(self, check: Check, argument: Argument, subject: View | Cluster, *, is_kept: bool) -> None:
-        notes = self._desk.begin(self._now)
+        desk = self._desk
+        notes = desk.notes
+        if desk.memo or not notes.is_blank or notes.now != self._now:  # Most questions read nothing to be noted.
+            notes = desk.begin(self._now)
         if argument is None:
             self._last_run[check] = self._now
         self.evaluations[check.id] += 1

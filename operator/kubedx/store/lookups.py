@@ -72,10 +72,8 @@ class Desk:
 
     def begin(self, now: datetime) -> Notes:
         """Begin to answer another question; returns the notes of what is read for it."""
-        if self.memo:
-            self.memo.clear()
-        if not self.notes.is_blank or self.notes.now != now:  # Most questions are answered without reading anything.
-            self.notes = Notes(now)
+        self.memo.clear()
+        self.notes = Notes(now)
         return self.notes
 
     def lookup(self, view: type[V]) -> "StoreLookup[V] | None":
