@@ -27,7 +27,7 @@ from kubedx.kube.views import BY_KIND, KINDS
 from kubedx.settings import Settings, resolve
 from kubedx.store.forms import Shape
 from kubedx.store.lookups import READABLE
-from kubedx.store.store import Change, State, Store
+from kubedx.store.store import Change, State, Store, Token
 from tests.checks.cases import DECODERS, REGISTRY, Case, load, paths
 
 T = TypeVar("T")
@@ -369,13 +369,14 @@ class World:
 def assert_tidy(engine: Engine) -> None:
     """What the engine keeps to find readers, and what there is about an argument, is what it keeps elsewhere."""
     readers: dict[Any, dict[str, dict[Hashable, set[Any]]]] = {}
-    for reader, tokens in chain(engine._reads.items(), engine._value_reads.items()):
+    found = [((checks, argument), read) for argument, some in engine._reads.items() for read, checks in some]
+    for reader, tokens in chain(found, engine._value_reads.items()):
         for view, index, key in tokens:
             if index != READABLE:
                 readers.setdefault(view, {}).setdefault(index, {}).setdefault(key, set()).add(reader)
     assert {view: found for view, found in engine._readers.items() if found} == readers
     kept = {(check, argument) for argument, checks in engine._kept.items() for check in checks}
-    needed = {*engine.verdicts, *engine._reads, *engine._wakes, *engine._errors}
+    needed = {*engine.verdicts, *reads(engine), *engine._wakes, *engine._errors}
     # What woke a check while it was skipped is kept until the check is asked again.
     assert needed <= kept <= needed | {pair for pair in kept if engine._asks.missing[pair[0]]}
 
@@ -383,9 +384,19 @@ def assert_tidy(engine: Engine) -> None:
 def assert_alike(one: Engine, other: Engine, checks: Collection[Check]) -> None:
     """Two engines say the same with some checks, for as long, and for the same reasons."""
     assert _of(one.verdicts, checks) == _of(other.verdicts, checks)
-    assert _of(one._reads, checks) == _of(other._reads, checks)
+    assert _of(reads(one), checks) == _of(reads(other), checks)
     assert _of(one._wakes, checks) == _of(other._wakes, checks)
     assert _of(one._errors, checks) == _of(other._errors, checks)
+
+
+def reads(engine: Engine) -> dict[Pair, frozenset[Token]]:
+    """What each check read when it was asked about something."""
+    return {
+        (check, argument): tokens
+        for argument, found in engine._reads.items()
+        for tokens, checks in found
+        for check in checks
+    }
 
 
 def _of(found: Mapping[Pair, T], checks: Collection[Check]) -> dict[Pair, T]:

@@ -132,6 +132,12 @@ def node_odd(node: Node) -> Answer:
     yield Finding(node)
 
 
+def node_odd_at_first(node: Node, now: Now) -> Answer:
+    if node.created and not now.older(node.created, MINUTES):
+        raise ValueError("new")
+    yield Finding(node)
+
+
 def node_empty_among_classes(node: Node, number: Annotated[int, classes], pods: Lookup[Pod]) -> Answer:
     if number and not pods.on_node(node):
         yield Finding(node)
@@ -455,6 +461,14 @@ def a_check_breaks_and_recovers(engine: Mutant) -> None:
     world.settle()
 
 
+def a_check_breaks_until_a_time(engine: Mutant) -> None:
+    world = World(engine, declared(node_odd_at_first))
+    world.put("Node", "a", metadata=CREATED)
+    world.settle()
+    world.settle(minutes=9)
+    world.settle(minutes=1)
+
+
 def an_owner_comes_to_light(engine: Mutant) -> None:
     world = World(engine, declared(pod_owned, group=by.owner, explains={"PodOwned": join.same_owner}))
     owner = {"kind": "ReplicaSet", "name": "r", "uid": "u-ReplicaSet-r", "controller": True, "apiVersion": "apps/v1"}
@@ -504,7 +518,8 @@ STORIES = (
     a_value_of_many_is_computed_while_something_is_looked_up, a_value_of_many_is_not_asked_for_any_more,
     a_limit_is_set_and_a_check_switched_off,
     one_thing_alters_after_another, namespaces_are_left_out_and_taken_in, a_check_breaks_and_recovers,
-    an_owner_comes_to_light, a_kind_is_discovered_later, the_cluster_is_asked_once_a_second,
+    a_check_breaks_until_a_time, an_owner_comes_to_light, a_kind_is_discovered_later,
+    the_cluster_is_asked_once_a_second,
 )  # fmt: skip
 
 
@@ -537,7 +552,8 @@ RULES = {
         "Engine": {
             "changed", "refresh", "_mark_kept", "_mark_namespaces", "_reread", "_mark_rows", "_mark", "run", "_sweep",
             "_ask", "_ask_one", "_has_to_rest", "_next", "_verdict", "_value", "_compute", "_renew_values", "_settle",
-            "_keep", "_note", "_set_readings", "_forget_reader", "_wake", "_ring_timers", "_failed",
+            "_keep", "_wake_at", "_set_value_reads", "_set_readings", "_follow", "_forget_reader",
+            "_wake", "_ring_timers", "_failed",
         },
     },
 }  # fmt: skip
@@ -567,11 +583,11 @@ REPLACED = {
         asks, "[check for check in candidates if check in altered]", "[]",
     ),
     "who read a kind that turned is not asked again": (
-        real, "any(view in turned for view, _, _ in self._reads.get((check, argument), ()))", "False",
+        real, "any(view in turned for view, _, _ in tokens)", "False",
     ),
     "shapes are looked at once and for all": (asks, "if shape.asks_of is not self._epoch:", "if not shape.asks_of:"),
     "an old wake-up is not taken back": (real, "self._wakes.pop(pair, None)\n", "pass\n"),
-    "who is no reader any more stays one": (real, "for token in before - tokens:", "for token in ():"),
+    "who is no reader any more stays one": (real, "for token in no_more:", "for token in ():"),
     "a value of many is not computed again": (real, "        self._renew_values()\n", ""),
     "a check that says nothing new tells it again": (
         real, "if self.verdicts.get(pair, SILENT) != verdict:", "if False:",

@@ -138,8 +138,9 @@ class Asks:
             if missing[check]:
                 yield check
                 continue
+            inputs = blanks[check]
             try:
-                for _ in check.run(blank, **blanks[check]):
+                for _ in check.run(blank, **inputs):
                     yield check
                     break
             except Exception:  # noqa: BLE001 -- TouchedError, or whatever came of it: the check looks at more

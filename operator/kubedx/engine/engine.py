@@ -13,7 +13,8 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import Any
 
 from kubedx.core.check import Check, Input, Registry
 from kubedx.core.finding import Confidence, Finding, Param, Ref, Unknown, ref
@@ -32,10 +33,12 @@ logger = logging.getLogger(__name__)
 Pair = tuple[Check, Argument]
 """A check and what it is asked about."""
 
-Reader = Pair | Derived[Any]
-"""What is to be asked again, or computed again, when something that it read changes."""
+Reader = tuple[tuple[Check, ...], Argument] | Derived[Any]
+"""What is to be asked again, or computed again, when something that it read changes: checks that read the same when
+they were asked about one thing, as many do, or a derived value."""
 
-R = TypeVar("R", Pair, Derived[Any])
+Readings = tuple[tuple[frozenset[Token], tuple[Check, ...]], ...]
+"""What was read for one thing, each time with the checks that read that and nothing else."""
 
 _AT_ONCE = timedelta(0)
 _MOST_READINGS = 4096
@@ -54,6 +57,7 @@ LEFT_OUT = "left out"
 """Stands for an index in the note that a finding was left out because of its namespace."""
 
 _NO_TOKENS: frozenset[Token] = frozenset()
+_BY_ID = attrgetter("id")
 _NO_INPUTS: dict[str, object] = {}
 _NOTHING: dict[str, dict[Hashable, set[Reader]]] = {}
 
@@ -98,7 +102,7 @@ class Engine:
         self._readable: set[type[View]] = set()
         self._dirty: dict[Argument, dict[Check, None]] = {}
         self._sweeps: deque[Iterator[None]] = deque()
-        self._reads: dict[Pair, frozenset[Token]] = {}
+        self._reads: dict[Argument, Readings] = {}
         self._readers: dict[type[View], dict[str, dict[Hashable, set[Reader]]]] = {}
         self._wakes: dict[Pair, datetime] = {}
         self._timers: list[tuple[datetime, int, Pair]] = []
@@ -106,7 +110,8 @@ class Engine:
         self._last_run: dict[Check, datetime] = {}
         self._changed: dict[Pair, None] = {}
         self._parts: Known[Any, Any] = Known(_MOST_PARTS)
-        self._shared_readings: Known[frozenset[Token], frozenset[Token]] = Known(_MOST_READINGS)
+        self._shared_tokens: Known[frozenset[Token], frozenset[Token]] = Known(_MOST_READINGS)
+        self._shared_checks: Known[tuple[Check, ...], tuple[Check, ...]] = Known(_MOST_READINGS)
         self._kept: dict[Argument, tuple[Check, ...]] = {}
         self._asks = Asks(registry, store)
         self._enabled: frozenset[Check] = frozenset()
@@ -157,9 +162,11 @@ class Engine:
     def _mark_kept(self, again: Collection[Check], turned: Collection[type[View]]) -> None:
         """Mark of what something is kept: what is to be asked again, and what read, or missed, a kind that turned."""
         for argument, kept in self._kept.items():
-            for check in kept:
-                if check in again or any(view in turned for view, _, _ in self._reads.get((check, argument), ())):
-                    self._mark(argument, (check,))
+            self._mark(argument, [check for check in kept if check in again])
+        for argument, readings in self._reads.items():
+            for tokens, checks in readings:
+                if any(view in turned for view, _, _ in tokens):
+                    self._mark(argument, checks)
 
     def _mark_namespaces(self, before: Settings) -> None:
         """Mark who found something in a namespace that is looked at now and was not, or the other way round."""
@@ -176,8 +183,8 @@ class Engine:
         if isinstance(reader, Derived):
             self._stale_values[reader] = None
         else:
-            check, argument = reader
-            self._mark(argument, (check,))
+            checks, argument = reader
+            self._mark(argument, checks)
 
     def _mark_rows(self, view: type[View], keys: list[Key], checks: Collection[Check]) -> Iterator[None]:
         """Mark what checks have to look at, row by row; what changes in the meantime is marked by `changed`.
@@ -299,15 +306,22 @@ class Engine:
         """Ask checks about one thing: an object is put together once for all that have to look at it."""
         looking = self._who_looks(argument)
         kept = self._kept.get(argument, ())
+        read: dict[Check, frozenset[Token]] = {}
         subject: View | Cluster | None = None
         for check in checks:
             if check not in looking or check not in self._enabled:
                 if check in kept:
                     self._forget_error((check, argument))
                     self._settle((check, argument), SILENT, None)
+                    read[check] = _NO_TOKENS
             elif not self._asks.missing[check]:  # Skipped: what was said before stands until the inputs are back.
                 subject = subject or self._subject(argument)
-                self._ask_one(check, argument, subject, is_kept=check in kept)
+                tokens = self._ask_one(check, argument, subject, is_kept=check in kept)
+                if tokens is not None:
+                    read[check] = tokens
+        if read:
+            self._set_readings(argument, read)
+            self._keep(argument, read)
 
     def _who_looks(self, argument: Argument) -> Collection[Check]:
         """The checks that have something to look for in an object, all of them in the cluster."""
@@ -317,7 +331,10 @@ class Engine:
         row = self.store.table(view).rows.get(key)
         return () if row is None else self._asks.of(row.shape)
 
-    def _ask_one(self, check: Check, argument: Argument, subject: View | Cluster, *, is_kept: bool) -> None:
+    def _ask_one(
+        self, check: Check, argument: Argument, subject: View | Cluster, *, is_kept: bool
+    ) -> frozenset[Token] | None:
+        """Ask a check; returns what it read, or None where there is nothing to remember of it."""
         desk = self._desk
         notes = desk.notes
         if desk.memo or not notes.is_blank or notes.now != self._now:  # Most questions read nothing to be noted.
@@ -330,17 +347,18 @@ class Engine:
             verdict = self._verdict(check, subject)
         except Exception as error:  # noqa: BLE001 -- the one place where a broken check is kept from the others
             self._failed((check, argument), error)
-            self._note((check, argument), notes)
-            return
+            self._wake_at((check, argument), notes.wake)
+            return frozenset(notes.tokens)
         finally:
             self.seconds[check.id] += time.perf_counter() - begun
         if verdict is SILENT and not is_kept and notes.is_blank:
-            return  # As most answers are: there was nothing to remember, and there is nothing.
+            return None  # As most answers are: there was nothing to remember, and there is nothing.
         pair = (check, argument)
         self._forget_error(pair)
         if notes.watched_too_short and not verdict.findings and isinstance(subject, View):
             verdict = Verdict(unknowns=((ref(subject), "It has not been watched for long enough yet."),))
-        self._settle(pair, verdict, notes)
+        self._settle(pair, verdict, notes.wake)
+        return frozenset(notes.tokens)
 
     def _verdict(self, check: Check, subject: View | Cluster) -> Verdict:
         inputs = {one.name: self._input(check, one) for one in check.inputs} if check.inputs else _NO_INPUTS
@@ -425,15 +443,21 @@ class Engine:
         try:
             return derived.compute(self._desk)
         finally:
-            self._set_readings(derived, self._value_reads, frozenset(self._desk.notes.tokens))
+            self._set_value_reads(derived, frozenset(self._desk.notes.tokens))
             self._desk.notes = outer
+
+    def _set_value_reads(self, derived: Derived[Any], tokens: frozenset[Token]) -> None:
+        before = self._value_reads.pop(derived, _NO_TOKENS)
+        self._follow(before - tokens, tokens - before, derived)
+        if tokens:
+            self._value_reads[derived] = tokens
 
     def _renew_values(self) -> None:
         while self._stale_values:
             derived, _ = self._stale_values.popitem()
             before = self._values.pop(derived, self)
             if not self._readers_of(_token(derived)):
-                self._set_readings(derived, self._value_reads, _NO_TOKENS)  # Computed anew when somebody asks again.
+                self._set_value_reads(derived, _NO_TOKENS)  # Computed anew when somebody asks again.
                 continue
             with suppress(Exception):  # Where it breaks, each of its readers meets the error, and tells it as its own.
                 self._values[derived] = self._compute(derived)
@@ -443,8 +467,8 @@ class Engine:
 
     # --- keeping ---
 
-    def _settle(self, pair: Pair, verdict: Verdict, notes: Notes | None) -> None:
-        self._note(pair, notes)
+    def _settle(self, pair: Pair, verdict: Verdict, wake: datetime | None) -> None:
+        self._wake_at(pair, wake)
         if self.verdicts.get(pair, SILENT) != verdict:
             if verdict:
                 self.verdicts[pair] = verdict
@@ -456,45 +480,58 @@ class Engine:
             if verdict.unknowns:
                 self._unsure[pair] = None
             self._changed[pair] = None
-        self._keep(pair)
 
-    def _keep(self, pair: Pair) -> None:
-        """Remember by the argument that something is kept about a pair, which a new answer has to replace."""
-        check, argument = pair
-        kept = self._kept.get(argument, ())
-        if pair in self.verdicts or pair in self._reads or pair in self._wakes or pair in self._errors:
-            if check not in kept:
-                self._kept[argument] = (*kept, check)
-        elif check in kept:
-            rest = tuple([one for one in kept if one is not check])
-            if rest:
-                self._kept[argument] = rest
-            else:
-                del self._kept[argument]
-
-    def _note(self, pair: Pair, notes: Notes | None) -> None:
-        self._set_readings(pair, self._reads, frozenset(notes.tokens) if notes else _NO_TOKENS)
-        wake = notes.wake if notes else None
+    def _wake_at(self, pair: Pair, wake: datetime | None) -> None:
         if wake is None:
             self._wakes.pop(pair, None)
         elif self._wakes.get(pair) != wake:
             self._wake(pair, wake)
 
-    def _set_readings(self, reader: R, readings: dict[R, frozenset[Token]], tokens: frozenset[Token]) -> None:
-        before = readings.get(reader, _NO_TOKENS)
-        if tokens == before:
-            return
-        tokens = self._shared_readings.shared(tokens)
-        for token in before - tokens:
-            self._forget_reader(token, reader)
-        for view, index, key in tokens - before:
-            if index == READABLE:
-                continue  # `refresh` looks at these.
-            self._readers.setdefault(view, {}).setdefault(index, {}).setdefault(key, set()).add(reader)
-        if tokens:
-            readings[reader] = tokens
+    def _keep(self, argument: Argument, asked: Collection[Check]) -> None:
+        """Remember of which checks something is kept about an argument, which a new answer has to replace."""
+        kept = [check for check in self._kept.get(argument, ()) if check not in asked]
+        reading = {check for _, checks in self._reads.get(argument, ()) for check in checks}
+        for check in asked:
+            pair = (check, argument)
+            if check in reading or pair in self.verdicts or pair in self._wakes or pair in self._errors:
+                kept.append(check)
+        if kept:
+            self._kept[argument] = self._shared_checks.shared(tuple(kept))
         else:
-            del readings[reader]
+            self._kept.pop(argument, None)
+
+    def _set_readings(self, argument: Argument, read: Mapping[Check, frozenset[Token]]) -> None:
+        """Take note of what checks read that were asked about something; the others have read what they had read."""
+        before = dict(self._reads.get(argument, ()))
+        readers: dict[frozenset[Token], list[Check]] = defaultdict(list)
+        for tokens, checks in before.items():
+            readers[tokens] += [check for check in checks if check not in read]
+        for check, tokens in read.items():
+            readers[tokens].append(check)
+        share = self._shared_checks.shared
+        now = {
+            tokens: share(tuple(sorted(checks, key=_BY_ID))) for tokens, checks in readers.items() if tokens and checks
+        }
+        if now == before:
+            return
+        for tokens, checks in before.items():
+            if now.get(tokens) != checks:
+                self._follow(tokens, (), (checks, argument))
+        for tokens, checks in now.items():
+            if before.get(tokens) != checks:
+                self._follow((), tokens, (checks, argument))
+        if now:
+            self._reads[argument] = tuple([(self._shared_tokens.shared(tokens), its) for tokens, its in now.items()])
+        else:
+            del self._reads[argument]
+
+    def _follow(self, no_more: Iterable[Token], from_now_on: Iterable[Token], reader: Reader) -> None:
+        """Have somebody asked again when what is in some places changes, and no more when others do."""
+        for token in no_more:
+            self._forget_reader(token, reader)
+        for view, index, key in from_now_on:
+            if index != READABLE:  # `refresh` looks at these.
+                self._readers.setdefault(view, {}).setdefault(index, {}).setdefault(key, set()).add(reader)
 
     def _forget_reader(self, token: Token, reader: Reader) -> None:
         view, index, key = token
@@ -538,7 +575,6 @@ class Engine:
             logger.error("A check failed", exc_info=error, extra={"check": pair[0].id, "argument": str(pair[1])})
         self._errors[pair] = text
         self._outcomes = None
-        self._keep(pair)
 
     def _subject(self, argument: Argument) -> View | Cluster:
         if argument is None:
