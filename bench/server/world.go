@@ -178,6 +178,9 @@ func newWorld(s sizes) (*world, error) {
 	add("StatefulSet", "apps", "v1", "statefulsets", true, 0)
 	add("DaemonSet", "apps", "v1", "daemonsets", true, 0)
 	add("Job", "batch", "v1", "jobs", true, 0)
+	add("ReplicationController", "", "v1", "replicationcontrollers", true, 0)
+	add("Ingress", "networking.k8s.io", "v1", "ingresses", true, 0)
+	add("CSIDriver", "storage.k8s.io", "v1", "csidrivers", false, 0)
 	add("StorageClass", "storage.k8s.io", "v1", "storageclasses", false, 1, "class")
 	var apiServices []string
 	for number := 0; ; number++ {
