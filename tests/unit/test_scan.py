@@ -41,7 +41,8 @@ def node(name: str = "n1", *, version: str = "1", **conditions: str) -> dict[str
 
 
 CORDONED = node("n2") | {"spec": {"unschedulable": True}}
-SICK = node(DiskPressure="True")
+PRESSED = {"key": "node.kubernetes.io/disk-pressure", "effect": "NoSchedule"}
+SICK = node(DiskPressure="True") | {"spec": {"taints": [PRESSED]}}
 
 Scan = Callable[..., Result]
 

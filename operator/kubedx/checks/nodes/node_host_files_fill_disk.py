@@ -74,7 +74,8 @@ def node_host_files_fill_disk(
 
     ## Limitations
     This is inferred: it cannot tell files of the host from the data of running containers. It counts as over after an
-    hour without another report.
+    hour without another report. Of a node on which no pod is known at all, not even one of a DaemonSet, it says
+    nothing without a report of the kubelet: what ran there is not known.
 
     ## References
     - `pkg/kubelet/images/image_gc_manager.go` (reason `FreeDiskSpaceFailed`, see NodeFreeDiskSpaceFailed), 1.8 to 1.36.
@@ -108,7 +109,8 @@ def _nobody_to_evict(
     since = pressure.last_transition_time if pressure else None
     if pressure is None or pods is None or not now.older(since, minutes(settings.pressure_minutes)):
         return None
-    if not all(pod.finished or _stays(pod) for pod in pods.on_node(node)):
+    here = pods.on_node(node)
+    if not here or not all(pod.finished or _stays(pod) for pod in here):
         return None
     return "all pods that could be evicted are gone, and it is still full", since, condition_evidence(node, pressure)
 
