@@ -379,17 +379,20 @@ def tell(cluster: Cluster, pods: list[Manifest]) -> None:
 
 METRICS = Promise("MetricsServerMissing", "APIService/v1beta1.metrics.k8s.io", ("HPAFailedGetResourceMetric",))
 STORAGE = Promise("StorageClassMissing", "StorageClass/fast", ("PVCPending", "PodUnboundPVC", "PodUnschedulable"))
-QUOTA = Promise("QuotaExceeded", "ResourceQuota/team-blue/small", ("WorkloadPodCreateForbidden",))
-REGISTRY = Promise("ImageRegistryUnreachable", "ImageRegistry/registry.invalid", ("ImagePullBackOff",))
+IN_TEAM_BLUE = ("WorkloadPodCreateForbidden", "DeploymentMinimumReplicasUnavailable")
+QUOTA = Promise("QuotaExceeded", "ResourceQuota/team-blue/small", IN_TEAM_BLUE)
+PULLS = ("ImagePullFailed", "ImagePullBackOff")
+REGISTRY = Promise("ImageRegistryUnreachable", "ImageRegistry/registry.invalid", PULLS)
 BEHIND_THE_GATE = (
     "ServiceNoReadyEndpoints", "AdmissionWebhookUnreachable", "WorkloadPodCreateFailed",
-    "DeploymentProgressDeadlineExceeded",
+    "DeploymentProgressDeadlineExceeded", "DeploymentMinimumReplicasUnavailable",
 )  # fmt: skip
 GATE = Promise("PodNotReady", "Deployment/admission/gate", BEHIND_THE_GATE)
 ROOTS = (METRICS, STORAGE, QUOTA, REGISTRY, GATE)
 SYMPTOMS = {
     "HPAFailedGetResourceMetric": 20, "PVCPending": 20, "PodUnboundPVC": 20, "PodUnschedulable": 20,
-    "WorkloadPodCreateForbidden": 8, "ImagePullBackOff": 20, **dict.fromkeys(BEHIND_THE_GATE, 1),
+    "WorkloadPodCreateForbidden": 8, **dict.fromkeys(PULLS, 20), **dict.fromkeys(BEHIND_THE_GATE, 1),
+    "DeploymentMinimumReplicasUnavailable": 8 + 2,  # Those of team-blue; the gate, and what is behind it.
 }  # fmt: skip
 
 
