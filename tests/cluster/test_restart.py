@@ -18,7 +18,7 @@ HOLD = timedelta(seconds=3)
 FAULTS = ("storage-class-missing", "pods-unschedulable", "hpa-without-metrics-api", "finalizer-stuck", "quota-exceeded")
 FOUND = {
     "StorageClassMissing StorageClass/fast",
-    "PodUnschedulable Deployment/analytics/too-much-cpu",
+    "ResourceUnitSuspicious Deployment/analytics/too-much-cpu",
     "PodUnschedulable Deployment/analytics/wants-a-gpu",
     "MetricsServerMissing APIService/v1beta1.metrics.k8s.io",
     "ResourceFinalizerStuck Service/legacy/old-gateway",
