@@ -103,7 +103,7 @@ def service_no_endpoints(  # noqa: PLR0913, PLR0917 -- one input for each kind t
     if bringing:
         found = _at_zero(bringing) if needing else None
     else:
-        found = _mistaken(service, carriers(service, pods, workloads, services))
+        found = _mistaken(service, carriers(service, pods, workloads, services), needing)
         if found and found[0] is Severity.INFO and None in {deployments, stateful_sets, daemon_sets}:
             found = None  # What cannot be read may be scaled to zero.
     if found:
@@ -128,7 +128,7 @@ def _at_zero(bringing: list[Workload]) -> _Reason | None:
     return Severity.CRITICAL, f"{who}, whose pods it selects, is scaled to zero", f"Scale {who} up again."
 
 
-def _mistaken(service: Service, candidates: list[Carrier] | None) -> _Reason | None:
+def _mistaken(service: Service, candidates: list[Carrier] | None, needing: str) -> _Reason | None:
     if candidates is None:
         return None
     miss = near_miss(service.name, service.spec.selector, candidates)
@@ -137,4 +137,5 @@ def _mistaken(service: Service, candidates: list[Carrier] | None) -> _Reason | N
     if service.is_headless or service.metadata.owner_references:
         return None
     why = f"no pod and no workload has the labels {shown_labels(service.spec.selector.items())}"
-    return Severity.INFO, why, "Correct the selector, or delete the Service if nobody needs it."
+    instead = f"install what answers for {needing}" if needing else "delete the Service if nobody needs it"
+    return Severity.INFO, why, f"Correct the selector, or {instead}."
