@@ -145,7 +145,8 @@ def busy(installed: Operator) -> Found:
 
 def evict_one(cluster: Cluster) -> None:
     """Evicts a pod through the API, as a drain does, and waits for its replacement."""
-    pod = cluster.get("pods", "--namespace=busy", "--selector=app=web")[0]["metadata"]["name"]
+    running = [one["metadata"] for one in cluster.get("pods", "--namespace=busy", "--selector=app=web")]
+    pod = next(one["name"] for one in running if "deletionTimestamp" not in one)
     eviction = f'{{"apiVersion":"policy/v1","kind":"Eviction","metadata":{{"name":"{pod}","namespace":"busy"}}}}'
     cluster.kubectl("create", "--raw", f"/api/v1/namespaces/busy/pods/{pod}/eviction", "-f", "-", stdin=eviction)
 
