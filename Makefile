@@ -40,9 +40,13 @@ setup: .venv/.ready ## Make .venv with kubedx and everything its development nee
 tools: | python go ## Build the test cluster's programs into ~/.cache/kubedx (5 minutes the first time)
 	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm promtool
 
+# What needs no cluster runs on all cores, and what runs one fills them by itself.
 test: setup ## Run everything that this machine can run
-	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm promtool || test "$$CI" != true
-	$(RUN)/pytest --durations=10
+	@$(PYTHON) tests/cluster/tools/build.py kubernetes helm promtool node runc busybox || test "$$CI" != true
+	@status=0; \
+	$(RUN)/pytest --durations=10 --numprocesses=auto -m "not cluster and not node" || status=1; \
+	$(RUN)/pytest --durations=10 -m "cluster or node" || status=1; \
+	exit $$status
 
 test-unit: setup ## Run what needs no cluster and no chart tools: seconds
 	$(RUN)/pytest -m "not chart and not cluster and not node"

@@ -191,14 +191,22 @@ def moves() -> st.SearchStrategy[list[Move]]:
     return st.builds(list.__add__, st.sampled_from(OPENINGS), then)
 
 
-def casts() -> st.SearchStrategy[list[int]]:
-    """The cases whose objects a story is about; each check is as likely as any other, however many cases it has."""
-    by_check = [cases_of(check.id) for check in REGISTRY]
-    one = st.builds(
-        lambda check, case: by_check[check][case % len(by_check[check])],
+def casts(check: str) -> st.SearchStrategy[list[int]]:
+    """The cases whose objects a story is about: one in which the check fires, and up to three others.
+
+    Each other check is as likely as any, however many cases it has.
+    """
+    by_check = [cases_of(one.id) for one in REGISTRY]
+    other = st.builds(
+        lambda one, case: by_check[one][case % len(by_check[one])],
         st.integers(0, len(by_check) - 1), st.integers(0, 40),
     )  # fmt: skip
-    return st.lists(one, min_size=1, max_size=4)
+    return st.builds(lambda own, others: [own, *others], st.sampled_from(firing(check)), st.lists(other, max_size=3))
+
+
+def firing(check: str) -> list[int]:
+    """Which of `cases` are those in which a check fires."""
+    return [number for number in cases_of(check) if _files()[number].path.name.startswith("fires")]
 
 
 class All(Asks):

@@ -293,7 +293,7 @@ class TestBadInput:
         with pytest.raises(DumpError, match=r"There is no file or folder .*/nowhere\."):
             scan(tmp_path / "nowhere")
 
-    @pytest.mark.parametrize("content", [b"", b" \n\n", gzip.compress(b"")])
+    @pytest.mark.parametrize("content", [b"", b" \n\n", gzip.compress(b"")], ids=["nothing", "blanks", "packed"])
     def test_an_empty_file_holds_nothing(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "x").write_bytes(content)
         with pytest.raises(DumpError, match=r"There is no Kubernetes object in .*: 1 file"):
