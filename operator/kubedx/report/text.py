@@ -76,10 +76,11 @@ def show(report: Report, form: str, *, show_suppressed: bool) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts from the cluster, a kind of str, as what they are."""
+    """Writes texts and numbers from the cluster, kinds of str and int, as what they are."""
 
 
 _Dumper.add_multi_representer(str, yaml.SafeDumper.represent_str)
+_Dumper.add_multi_representer(int, yaml.SafeDumper.represent_int)
 
 
 def document(report: Report, diagnoses: Sequence[Diagnosis]) -> dict[str, Any]:
