@@ -94,14 +94,14 @@ def _profiles(registry: Registry) -> Iterator[str]:
     yield ""
 
 
-_SENTENCE = re.compile(r"(.+?[.!?])(?=\s+[A-Z`*]|$)", re.DOTALL)
+_END = re.compile(r"[.!?](?= [A-Z`*]|$)")
 
 
 def _sentence(text: str) -> str:
     """Take the first sentence of a section, in one line and fit for a cell of a table."""
-    paragraph = text.partition("\n\n")[0]
-    found = _SENTENCE.match(paragraph)
-    return " ".join((found[1] if found else paragraph).split()).replace("|", "\\|")
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    end = _END.search(paragraph, 1)
+    return paragraph[: end.end() if end else None].replace("|", "\\|")
 
 
 def metrics(families: Iterable[Metric]) -> str:

@@ -11,7 +11,7 @@ _MARK, _DOLLAR = b"$(", b"$"
 
 # Capital letters only: `$(date)` in a script is the shell's, and so is `$((1 + 1))`; `$$(NAME)` is meant to stay.
 _REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[A-Z_][A-Z0-9_]*)\))")
-_OF_SERVICES = re.compile(r"(?:_SERVICE_HOST|_SERVICE_PORT(?:_[A-Z0-9_]+)?|_PORT(?:_[0-9]+_[A-Z_]+)?)$")
+_OF_SERVICES = re.compile(r"(?:_SERVICE_HOST|_SERVICE_PORT(?:_[A-Z0-9_]{1,63})?|_PORT(?:_[0-9]{1,5}_[A-Z_]{1,16})?)$")
 """What the kubelet sets for each Service of the namespace."""
 
 

@@ -23,10 +23,9 @@ _FAILED_CALL = re.compile(
 )
 _URL = re.compile(r'https?://([^/:"\s]+)')
 _PREFIX = re.compile(r"^(?:Error creating: |[Cc]reate .{1,512}? failed error: )")
-_NAME_TOO_LONG = re.compile(
-    r"is invalid: (?P<why>.*(?:metadata\.(?:labels|name|generateName)|spec\.hostname): "
-    r".*(?:must be no more than \d+ (?:character|byte)|may not be more than \d+ byte|must have at most \d+ byte).*)",
-    re.DOTALL,
+_NAMED = re.compile(r"(?:metadata\.(?:labels|name|generateName)|spec\.hostname): ")
+_TOO_LONG = re.compile(
+    r"must be no more than \d{1,9} (?:character|byte)|may not be more than \d{1,9} byte|must have at most \d{1,9} byte"
 )
 _TOO_LARGE = re.compile(
     r"etcdserver: request is too large|Request entity too large: limit is \d+"
@@ -201,8 +200,9 @@ def name_too_long(message: str) -> str | None:
     Returns:
         What is too long, or None where the message is about something else.
     """
-    match = _NAME_TOO_LONG.search(message)
-    return match["why"].strip() if match else None
+    why = message.partition("is invalid: ")[2]
+    named = _NAMED.search(why)
+    return why.strip() if named and _TOO_LONG.search(why, named.end()) else None
 
 
 @lru_cache(maxsize=1024)

@@ -19,7 +19,7 @@ _FAILED = re.compile(
     re.DOTALL,
 )
 _WAITS = re.compile(r"^(?:Unable to attach or mount volumes|timeout expired waiting for volumes)")
-_COMMAND = re.compile(r"(?:\\n|\s)*Mounting command: .*?Output: ", re.DOTALL)
+_COMMAND = re.compile(r"(?:\\n|\s){0,8}Mounting command: .{1,4096}?Output: ", re.DOTALL)
 """The kubelet tells its whole command before it tells what went wrong."""
 _UNMOUNTED = re.compile(r"(?:unmounted volumes|list of unmounted volumes)=\[(?P<volume>[^\s\]]*)")
 _MULTI_ATTACH = re.compile(r"Multi-Attach error|already exclusively attached to one node")
@@ -28,7 +28,7 @@ _KINDS = (
     ("config missing", r"(?:configmap|secret) \"[^\"]+\" not found|references non-existent"),
     ("host path", r"hostPath type check failed"),
     ("driver", r"driver name \S+ not found in the list of registered CSI drivers"),
-    ("flex volume", r"flexvolume|kubelet-plugins/volume/exec|Plugin from volumeSpec.*no volume plugin matched"),
+    ("flex volume", r"flexvolume|kubelet-plugins/volume/exec|Plugin from volumeSpec.{0,512}?no volume plugin matched"),
     ("node affinity", r"no matching NodeSelectorTerms"),
     ("wrong filesystem", r"wrong fs type|bad option|bad superblock|unknown filesystem type"),
     ("server", r"access denied by server|mount\.nfs|No route to host|Connection (?:timed out|refused)"),

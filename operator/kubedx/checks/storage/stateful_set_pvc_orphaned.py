@@ -8,7 +8,7 @@ from kubedx.core.finding import Finding, Profile, Severity, Step, field
 from kubedx.core.inputs import Lookup, hours
 from kubedx.kube.views import PersistentVolumeClaim, Pod, StatefulSet
 
-_NAME = re.compile(r"^(?P<stem>.+-.+)-(?P<number>\d{1,6})$")
+_NAME = re.compile(r"^(?P<stem>[^-]+-.{1,253})-(?P<number>\d{1,6})$")
 
 
 @check(
