@@ -143,8 +143,9 @@ def crashed(pod: Pod, container: ContainerStatus, ended: Terminated) -> bool:
     """
     if ended.reason in _NOBODY_KNOWS:
         return False
-    runs_for_ever = pod.spec.restart_policy == "Always" and container in pod.status.container_statuses
-    return ended.exit_code != 0 or runs_for_ever
+    if ended.exit_code != 0:
+        return True
+    return pod.spec.restart_policy == "Always" and container in pod.status.container_statuses
 
 
 def run_length(ended: Terminated) -> timedelta | None:

@@ -85,8 +85,10 @@ def pod_config_missing(pod: Pod, events: Events | None, now: Now) -> Answer:
     """
     if pod.deleted:
         return
+    pulls = waiting_pulls(pod, events)
+    denied = frozenset(one.container.name for one in pulls if one.failure and one.failure.kind == "denied")
     for container in pod.containers:
-        lack = _lack(pod, container, events, now)
+        lack = _lack(pod, container, denied, events, now)
         if lack:
             since, evidence, why = lack
             yield Finding(pod, since=since, evidence=(evidence,), container=container.name, why=why)
@@ -96,7 +98,7 @@ def pod_config_missing(pod: Pod, events: Events | None, now: Now) -> Answer:
 Lack = tuple[datetime | None, Evidence, str]
 
 
-def _lack(pod: Pod, container: ContainerStatus, events: Events | None, now: Now) -> Lack | None:
+def _lack(pod: Pod, container: ContainerStatus, denied: frozenset[str], events: Events | None, now: Now) -> Lack | None:
     waiting = container.state.waiting
     if waiting is None or _LATE.search(waiting.message):
         return None
@@ -108,7 +110,7 @@ def _lack(pod: Pod, container: ContainerStatus, events: Events | None, now: Now)
         return None
     if waiting.reason in {"ContainerCreating", "PodInitializing"}:
         return _newest(events.about(pod, _MOUNT_FAILED), _CONFIG, now)
-    if any(pull.failure and pull.failure.kind == "denied" for pull in waiting_pulls(pod, events)):
+    if container.name in denied:
         return _newest(events.about(pod, _LOGIN_MISSING), _SECRETS, now)
     return None
 

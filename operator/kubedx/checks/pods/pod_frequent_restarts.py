@@ -81,10 +81,10 @@ def pod_frequent_restarts(pod: Pod, settings: PodFrequentRestartsSettings, now: 
     quiet = minutes(settings.quiet_minutes)
     for container in pod.containers:
         ended = container.state.terminated or container.last_state.terminated
-        if ended is None or container.restart_count < _SOME or not crashed(pod, container, ended):
+        if ended is None or container.restart_count < _SOME or now.older(ended.finished_at, quiet):
             continue
-        when = "" if now.older(ended.finished_at, quiet) else _when(pod, container, ended, now)
-        if not when:
+        when = _when(pod, container, ended, now)
+        if not when or not crashed(pod, container, ended):
             continue
         critical = container.restart_count >= _VERY_MANY and not now.older(pod.status.start_time, _LONG)
         path = f"{status_path(pod, container)}.restartCount"
