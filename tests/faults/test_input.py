@@ -171,7 +171,7 @@ def test_I7_links_to_runbooks_hold_nothing_that_a_tenant_may_choose() -> None:
     labels = {label for link in links for label in re.findall(r"\{\{(.*?)\}\}", link)}
 
     assert labels == {" $labels.check "}
-    assert all(re.fullmatch(r"[A-Za-z]+", check.id) for check in REGISTRY)
+    assert all(re.fullmatch(r"[A-Z][A-Za-z0-9]+", check.id) for check in REGISTRY)
 
 
 PATTERNS = regexes.patterns()
@@ -408,10 +408,12 @@ def healthy() -> list[dict[str, Any]]:
         "restartCount": 0,
     }
     born = {"creationTimestamp": "2026-01-01T00:00:00Z"}
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u-set", "controller": True}
     return [
         {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "u-n1", **born},
          "status": {"conditions": [ready]}},
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop", "uid": "u-web", **born},
+        {"apiVersion": "v1", "kind": "Pod",
+         "metadata": {"name": "web", "namespace": "shop", "uid": "u-web", "ownerReferences": [owner], **born},
          "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "web:1"}]},
          "status": {"phase": "Running", "conditions": [ready], "containerStatuses": [running],
                     "startTime": born["creationTimestamp"]}},
