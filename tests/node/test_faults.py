@@ -54,7 +54,7 @@ def _evicting(**thresholds: str) -> Deed:
 
 def _no_network(one: Machine) -> None:
     one.remove_network()
-    one.start_kubelet()
+    one.restart_kubelet()
 
 
 NODES: Mapping[str, tuple[Fault, ...]] = {
@@ -90,7 +90,7 @@ NODES: Mapping[str, tuple[Fault, ...]] = {
         Fault(
             "the kubelet is gone",
             Machine.stop_kubelet,
-            lambda _: None,  # It comes back without a network.
+            Machine.start_kubelet,
             (Promise("NodeUnreachable", "Node/real-4", ("PodNotReady",)),),
         ),
         Fault(

@@ -19,7 +19,7 @@ class Seen:
     """What was seen.
 
     Attributes:
-        lacks: What was missing of each fault when the wait for it was over.
+        lacks: What was missing of each fault when the wait for it was over, and what was open instead.
         stays: The promised keys of each fault that were still open when the wait for its end was over.
         took: Seconds from each fault to its first object, by the key.
         said: Each key that was ever open, and what was said of it first.
@@ -64,7 +64,8 @@ class Watcher:
         begun = time.monotonic()
         do()
         self._until(lambda: not self._lacks(expect), TO_APPEAR)
-        self.seen.lacks[name] = self._lacks(expect)
+        missing = self._lacks(expect)
+        self.seen.lacks[name] = [*missing, *sorted(self.opened)] if missing else []
         self.seen.took[name] = {one.key: self.opened[one.key] - begun for one in expect if self.open(one)}
         mend()
         self._until(lambda: not any(map(self.open, expect)), TO_CLEAR)
