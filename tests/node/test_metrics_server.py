@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.cluster.harness import CHECKOUT, Cluster, wait_for
 from tests.cluster.installation import Promise, at_work, impatient
 from tests.cluster.tools import build
 from tests.node import images, machine
-from tests.node.watching import Seen, watched
+from tests.node.watching import Fault, Seen, watched
 
 MANIFESTS = Path(__file__).with_name("metrics-server.yaml")
 AUTOSCALER = CHECKOUT / "examples" / "faults" / "hpa-without-metrics-api.yaml"
@@ -97,8 +98,8 @@ def seen(control_plane: Cluster) -> Iterator[Seen]:
         with watched(control_plane) as watcher:
             for name, way in WAYS.items():
                 wait_for(lambda: _scales(control_plane), timeout=120, what="autoscaler that has metrics", every=1)
-                do, mend = (lambda deed=deed: deed(control_plane) for deed in (way.do, way.mend))
-                watcher.live(name, do, mend, (way.root,))
+                do, mend = partial(way.do, control_plane), partial(way.mend, control_plane)
+                watcher.live(Fault(name, do, mend, (way.root,), ("metrics",)))
             wait_for(lambda: _scales(control_plane), timeout=120, what="autoscaler that has metrics again", every=1)
         yield watcher.seen
         control_plane.kubectl("delete", "--wait=false", "-f", str(MANIFESTS), "-f", str(AUTOSCALER))
@@ -112,6 +113,11 @@ def _scales(cluster: Cluster) -> bool:
 @each_way
 def test_the_way_in_which_there_are_no_metrics_is_told(way: str, seen: Seen) -> None:
     assert seen.lacks[way] == []
+
+
+@each_way
+def test_nothing_else_is_said_about_it(way: str, seen: Seen) -> None:
+    assert seen.beside[way] == []
 
 
 @each_way
