@@ -101,13 +101,12 @@ def refusing(status: str) -> Handler:
 class NoName(asyncio.DatagramProtocol):
     """A name server that says of every name that there is none."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
         """Keep the way back."""
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Repeat the question with the answer."""
-        assert isinstance(self.transport, asyncio.DatagramTransport)
         self.transport.sendto(data[:2] + NXDOMAIN + data[4:6] + bytes(6) + _question(data), addr)
 
 

@@ -65,7 +65,7 @@ WAYS: Mapping[str, Way] = {
     "it is scaled to nothing": Way(
         lambda cluster: cluster.kubectl("scale", *DEPLOYMENT, "--replicas=0"),
         lambda cluster: cluster.kubectl("scale", *DEPLOYMENT, "--replicas=1"),
-        Promise("MetricsAPIUnavailable", f"APIService/{API}", ("HPAFailedGetResourceMetric",)),
+        Promise("ServiceNoEndpoints", "Service/kube-system/metrics-server", ("MetricsAPIUnavailable",)),
     ),
     "its certificate is not trusted": Way(
         _distrust,

@@ -65,12 +65,12 @@ class Watcher:
     def run(self) -> None:
         while not self._over.wait(0.5):
             self.now = diagnoses(self.cluster)
-            for key, status in self.now.items():
-                if status["state"] != "Open":
-                    self.opened.pop(key, None)
-                elif key not in self.opened:
-                    self.opened[key] = time.monotonic()
-                    self.seen.said.setdefault(key, status)
+            still = {key: status for key, status in self.now.items() if status["state"] == "Open"}
+            for key in self.opened.keys() - still.keys():  # Resolved, or folded, which takes the object away.
+                del self.opened[key]
+            for key, status in still.items():
+                self.opened.setdefault(key, time.monotonic())
+                self.seen.said.setdefault(key, status)
 
     def stop(self) -> None:
         self._over.set()
@@ -85,7 +85,7 @@ class Watcher:
         fault.do()
         self._until(lambda: not self._lacks(expect), TO_APPEAR)
         missing = self._lacks(expect)
-        self.seen.lacks[name] = [*missing, *sorted(self.opened)] if missing else []
+        self.seen.lacks[name] = [*missing, *sorted(tuple(self.opened))] if missing else []
         self.seen.took[name] = {one.key: self.opened[one.key] - begun for one in expect if self.open(one)}
         self._until(lambda: not self._beside(fault), TO_FOLD)
         self.seen.beside[name] = self._beside(fault)
@@ -96,7 +96,9 @@ class Watcher:
     def _beside(self, fault: Fault) -> list[str]:
         """What is open where the fault is, and was not promised."""
         promised = {one.key for one in fault.expect}
-        return sorted(key for key in self.opened if any(place in key for place in fault.places) and key not in promised)
+        return sorted(
+            key for key in tuple(self.opened) if any(place in key for place in fault.places) and key not in promised
+        )
 
     def _lacks(self, expect: tuple[Promise, ...]) -> list[str]:
         now = self.now
