@@ -106,8 +106,12 @@ def seen(control_plane: Cluster) -> Iterator[Seen]:
 
 
 def _scales(cluster: Cluster) -> bool:
-    conditions = cluster.get("hpa", "checkout", "--namespace=shop")["status"].get("conditions", [])
-    return any(one["type"] == "ScalingActive" and one["status"] == "True" for one in conditions)
+    """Whether there are metrics, and the autoscaler has noticed, which looks each quarter of a minute."""
+    api = cluster.get("apiservice", API)["status"].get("conditions", [])
+    autoscaler = cluster.get("hpa", "checkout", "--namespace=shop")["status"].get("conditions", [])
+    return {("Available", "True"), ("ScalingActive", "True")} <= {
+        (one["type"], one["status"]) for one in (*api, *autoscaler)
+    }
 
 
 @each_way

@@ -84,9 +84,9 @@ class Watcher:
         begun = time.monotonic()
         fault.do()
         self._until(lambda: not self._lacks(expect), TO_APPEAR)
-        missing = self._lacks(expect)
-        self.seen.lacks[name] = [*missing, *sorted(tuple(self.opened))] if missing else []
-        self.seen.took[name] = {one.key: self.opened[one.key] - begun for one in expect if self.open(one)}
+        missing, opened = self._lacks(expect), dict(self.opened)
+        self.seen.lacks[name] = [*missing, *sorted(opened)] if missing else []
+        self.seen.took[name] = {one.key: opened[one.key] - begun for one in expect if one.key in opened}
         self._until(lambda: not self._beside(fault), TO_FOLD)
         self.seen.beside[name] = self._beside(fault)
         fault.mend()
