@@ -13,7 +13,7 @@ _PRESSURES = {"DiskPressure": "disk", "MemoryPressure": "memory", "PIDPressure":
 
 @check(
     title="A node under pressure refuses a pod",
-    message="Node {node} refused to start pod {name} at {at}, as it has {conditions}",
+    message="Node {node} refused pod {name} at {at}, as it has {conditions}",
     severity=Severity.WARNING,
     layer=5,
     group=by.owner,
@@ -44,9 +44,11 @@ def pod_rejected_node_pressure(pod: Pod, settings: EvictionSettings, now: Now) -
     ## Meaning
     The pod came to the node in spite of its condition: it tolerates the taint, as the pods of DaemonSets do, or was
     bound a moment before. The kubelet admits only critical pods then, and under memory pressure those with requests.
+    A kubelet that restarts under pressure admits all its pods anew, and so stops some that were running.
 
     ## Impact
-    The pod never ran. Its workload makes another one; a DaemonSet makes one for the same node, again and again.
+    The pod never ran, or was stopped when its kubelet restarted. Its workload makes another one; a DaemonSet makes one
+    for the same node, again and again.
 
     ## Diagnosis
     The pod stays as a record in phase Failed; its message names the node's conditions.
