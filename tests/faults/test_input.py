@@ -292,7 +292,10 @@ def test_I10_a_quantity_of_any_form_is_shown_as_it_is_or_left_out(quantity: obje
 
         assert broken(report) == {}
         assert report.problems == ()
-        assert case.check == "QuotaExceeded" or case.check in {one.check.id for one in report.diagnoses}
+        told = {one.check.id for one in report.diagnoses} | {
+            below.check for one in report.diagnoses for below in one.explains
+        }
+        assert case.check == "QuotaExceeded" or case.check in told
 
 
 TIMES = ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00",

@@ -56,8 +56,10 @@ def keeper_of_secrets(one: dict[str, Any]) -> dict[str, Any]:
         container["command"] = ["run", f"--key={SECRET}", SECRET]
         container["args"] = [SECRET]
         header = {"name": "X-Key", "value": SECRET}
-        probe = {"httpGet": {"path": f"/{SECRET}", "port": 80, "httpHeaders": [header]}}
-        container["livenessProbe"] = container["readinessProbe"] = container["startupProbe"] = probe
+        asked = {"httpGet": {"path": f"/health?key={SECRET}", "port": 80, "httpHeaders": [header]}}
+        run = {"exec": {"command": ["check", SECRET]}}
+        container["livenessProbe"] = container["startupProbe"] = asked
+        container["readinessProbe"] = run
         container["lifecycle"] = {"preStop": {"exec": {"command": ["sh", "-c", SECRET]}}}
     one["metadata"].setdefault("annotations", {})["kubectl.kubernetes.io/last-applied-configuration"] = SECRET
     one["metadata"]["managedFields"] = [{"manager": SECRET}]

@@ -32,6 +32,7 @@ from kubedx.kube.slots import (
     TextSlot,
     TimeSlot,
     UidSlot,
+    URLPath,
     VersionSlot,
     joined,
     key_of,
@@ -187,7 +188,7 @@ class _Aside:
             TextSlot: self._put_text, NodeSlot: self._put_node, MessageSlot: self._put_message,
             CountSlot: self._put_count, Labels: self._put_labels, Quantities: _quantities, Few: _few,
             ImageSizes: _image_sizes,
-            ServiceNames: _service_names,
+            ServiceNames: _service_names, URLPath: _url_path,
         }  # fmt: skip
 
     def clear(self) -> None:
@@ -305,6 +306,10 @@ def _service_names(value: object) -> object:
     if not isinstance(value, list):
         raise ValueError(f"Expected `array`, got `{type(value).__name__}`")  # noqa: TRY004 -- what msgspec reports
     return ServiceNames(service_names(value))
+
+
+def _url_path(value: object) -> object:
+    return URLPath(_clean(_string(value).partition("?")[0]))
 
 
 def _quantities(value: object) -> Pairs:

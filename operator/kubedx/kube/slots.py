@@ -188,6 +188,7 @@ if TYPE_CHECKING:
     Few: TypeAlias = int
     ImageSizes: TypeAlias = int
     ServiceNames: TypeAlias = tuple[str, ...]
+    URLPath: TypeAlias = Text
     Count: TypeAlias = int
 else:
     # What a field is declared as is what the decoder meets; what a check sees in it stands above.
@@ -216,6 +217,11 @@ else:
 
     class ServiceNames(tuple):
         """The Services that an environment names, see `kubedx.kube.addresses`."""
+
+        __slots__ = ()
+
+    class URLPath(Text):
+        """The path of a request, without the query, in which a key may stand."""
 
         __slots__ = ()
 

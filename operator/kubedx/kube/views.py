@@ -21,6 +21,7 @@ from kubedx.kube.slots import (
     ServiceNames,
     Single,
     Time,
+    URLPath,
 )
 from kubedx.kube.text import Text
 
@@ -180,7 +181,7 @@ class HTTPGet(Struct, frozen=True):
     """An HTTP request that a probe sends; the port is a number or the name of one of the container's ports."""
 
     port: int | str = 0
-    path: Text = EMPTY
+    path: URLPath = EMPTY
     scheme: str = "HTTP"
 
 
@@ -197,9 +198,7 @@ class GRPCAction(Struct, frozen=True):
 
 
 class ExecAction(Struct, frozen=True):
-    """A command that a probe runs in the container."""
-
-    command: tuple[Text, ...] = ()
+    """A command that a probe runs in the container; which one is not read, as keys may stand in it."""
 
 
 class Probe(Struct, frozen=True):

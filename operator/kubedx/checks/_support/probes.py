@@ -214,7 +214,7 @@ def _action(probe: Probe) -> str:
         return f"a connection to port {probe.tcp_socket.port}"
     if probe.grpc:
         return f"gRPC health on port {probe.grpc.port}"
-    return f"the command {_cut(' '.join(probe.exec.command if probe.exec else ()))}"
+    return "a command"
 
 
 def wrong_port(pod: Pod, container: Container, probe: Probe) -> str:
