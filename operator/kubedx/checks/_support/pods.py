@@ -119,11 +119,21 @@ def _unready(pod: Pod) -> str:
     return next((f"container {one.name} is not ready" for one in pod.status.container_statuses if not one.ready), "")
 
 
+NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
+"""What containerd and CRI-O say of a container whose program could not be started; it has no time of a start."""
+
+_WHAT_FAILED = "unable to start container process: "
+_LONGEST_REASON = 200
+
+
 def how_ended(ended: Terminated | None) -> str:
-    """Say how a container ended: its exit code, and the runtime's word for it."""
+    """Say how a container ended: its exit code, the runtime's word for it, and why its program did not start."""
     if ended is None:
         return "an unknown exit code"
-    return f"exit code {ended.exit_code} ({ended.reason})" if ended.reason else f"exit code {ended.exit_code}"
+    said = f"exit code {ended.exit_code} ({ended.reason})" if ended.reason else f"exit code {ended.exit_code}"
+    if ended.reason in NEVER_RAN and ended.message:
+        return f"{said}, as it could not be started: {ended.message.rpartition(_WHAT_FAILED)[2][:_LONGEST_REASON]}"
+    return said
 
 
 _NOBODY_KNOWS = frozenset({"ContainerStatusUnknown", "Unknown"})

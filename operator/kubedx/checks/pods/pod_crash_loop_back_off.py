@@ -3,6 +3,7 @@
 import re
 
 from kubedx.checks._support.pods import (
+    NEVER_RAN,
     containers_unready_since,
     crashed,
     how_ended,
@@ -25,6 +26,9 @@ _SERIOUS_PAUSE = seconds(40)
 
 _RESET = minutes(10)
 """A container that ran for so long starts again without a pause."""
+
+_NOT_STARTED = "RunContainerError"
+"""What a container waits with between two attempts of the runtime to start its program."""
 
 _THIRD, _FOURTH = 2, 3
 """Restarts before the third crash, and before the run after it."""
@@ -97,8 +101,10 @@ def pod_crash_loop_back_off(pod: Pod, now: Now) -> Answer:
 
     ## References
     - `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (doBackOff): `back-off 5m0s restarting failed container=…`, 1.30
-      to 1.36; `pkg/kubelet/container/sync_result.go` (CrashLoopBackOff). Kubelets of 1.36 leave the container in the
-      state `terminated` for a part of the pause.
+      to 1.36; `pkg/kubelet/container/sync_result.go` (CrashLoopBackOff, RunContainerError). Kubelets of 1.36
+      leave the container in the state `terminated` for a part of the pause.
+    - `StartError` of containerd and `ContainerCannotRun` of CRI-O and Docker, for a command that the image does not
+      have or that may not be run.
     - https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
     """
     if pod.deleted or pod.finished:
@@ -129,6 +135,8 @@ def _crash(pod: Pod, container: ContainerStatus, now: Now) -> Crash | None:
     waiting, ended, before = container.state.waiting, container.state.terminated, container.last_state.terminated
     if waiting and waiting.reason == "CrashLoopBackOff" and _is_serious(container, now):
         return before, "state.waiting", f"{waiting.reason}: {waiting.message}"
+    if waiting and waiting.reason == _NOT_STARTED and before and container.restart_count >= _THIRD:
+        return before, "state.waiting", f"{waiting.reason}: {waiting.message}"
     if ended:
         again = container.restart_count >= _THIRD and _is_short(ended) and (before is None or _is_short(before))
         return (ended, "state.terminated", how_ended(ended)) if again and crashed(pod, container, ended) else None
@@ -148,7 +156,7 @@ def _is_serious(container: ContainerStatus, now: Now) -> bool:
 
 def _is_short(ended: Terminated) -> bool:
     length = run_length(ended)
-    return length is not None and length < _RESET
+    return ended.reason in NEVER_RAN or (length is not None and length < _RESET)
 
 
 def _is_unproven(container: ContainerStatus, before: Terminated, now: Now) -> bool:
