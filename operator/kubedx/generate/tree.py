@@ -9,7 +9,7 @@ import yaml
 from prometheus_client import Metric
 
 from kubedx.core.check import Check, Registry
-from kubedx.generate import alerts, chart, coverage, crd, docs, rbac
+from kubedx.generate import alerts, chart, coverage, crd, docs, evidence, rbac
 from kubedx.generate.unseen import UNSEEN
 
 PAGES = "docs/checks"
@@ -73,6 +73,7 @@ def outputs(registry: Registry, families: Iterable[Metric], root: Path) -> dict[
         alerts.PAGE: alerts.page(),
         "docs/metrics.md": docs.metrics(families),
         "docs/coverage.md": coverage.page(registry),
+        "docs/evidence.md": evidence.page(registry, root),
         "docs/profiles.md": docs.profiles(registry),
         f"{PAGES}/index.md": docs.index(registry),
         **{f"{PAGES}/{one.id}.md": docs.check_page(one, registry, _case(one, root)[1]) for one in registry},
