@@ -26,7 +26,7 @@ _QUIET = minutes(15)
 
 
 @check(
-    title="A pod refers to configuration that is missing",
+    title="A container cannot be configured",
     message="Container {container} of pod {name} cannot be configured: {why}",
     severity=Severity.CRITICAL,
     layer=0,
