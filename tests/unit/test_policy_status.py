@@ -1,6 +1,7 @@
 """The policy's status: healthy, or is nobody looking?"""
 
 import asyncio
+import string
 from collections.abc import Sequence
 from datetime import timedelta
 from types import SimpleNamespace
@@ -53,6 +54,16 @@ def test_what_may_not_be_read_is_named_with_the_checks_that_lack_it() -> None:
     assert (status.checks.enabled, status.checks.evaluated) == (2, 1)
     assert [(one.kind, one.state) for one in status.watches] == [("Pod", "Forbidden"), ("Node", "Synced")]
     assert status.observed_generation == 4
+
+
+def test_more_checks_than_a_message_has_room_for_are_counted_and_listed_beside_it() -> None:
+    blind = {toy(f"pod_sick_{letter}"): Outcome(missing=("Pod",)) for letter in string.ascii_lowercase}
+    status = policy_status(Sight(ready=True, outcomes=blind), 1, NOTHING, START)
+    message = status.conditions[1].message
+
+    assert message.startswith("26 checks have no answer, as Pod (not watched) cannot be read: PodSickA, PodSickB, ")
+    assert message.endswith("PodSickT and 6 more, see status.checks.skipped.")
+    assert len(status.checks.skipped) == 26
 
 
 def test_a_check_that_broke_is_named_with_its_error() -> None:

@@ -137,17 +137,27 @@ def _complete(sight: Sight, skipped: _Ran, failed: _Ran) -> _Condition:
     if not sight.ready:
         return ("Complete", "Unknown", "Starting", "Nothing can be said before the first reading is complete.")
     if failed:
-        ids = ", ".join(sorted(check.id for check, _ in failed))
-        message = f"{len(failed)} checks broke, which is a defect of kubedx: {ids}."
+        message = f"{len(failed)} checks broke, which is a defect of kubedx: {_named(failed, 'failed')}."
         return ("Complete", "False", "CheckFailed", message)
     if skipped:
         missing = Counter(kind for _, outcome in skipped for kind in outcome.missing)
         states = {one.kind: one.state.value for one in sight.watches}
         named = ", ".join(f"{kind} ({states.get(kind, 'not watched')})" for kind in sorted(missing))
-        ids = ", ".join(sorted(check.id for check, _ in skipped))
-        message = f"{len(skipped)} checks have no answer, as {named} cannot be read: {ids}."
+        message = f"{len(skipped)} checks have no answer, as {named} cannot be read: {_named(skipped, 'skipped')}."
         return ("Complete", "False", "InputsMissing", message)
     return ("Complete", "True", "AllSeen", "Every enabled check has an answer.")
+
+
+_MOST_NAMED = 20
+"""Ids that a condition's message has room for, however many kinds it names."""
+
+
+def _named(ran: _Ran, where: str) -> str:
+    """Name checks, and where to find the names of all if they are too many for a message."""
+    ids = sorted(check.id for check, _ in ran)
+    if len(ids) <= _MOST_NAMED:
+        return ", ".join(ids)
+    return f"{', '.join(ids[:_MOST_NAMED])} and {len(ids) - _MOST_NAMED} more, see status.checks.{where}"
 
 
 def _since(found: _Condition, before: Sequence[Condition], generation: int, now: datetime) -> Condition:
