@@ -142,7 +142,7 @@ async def kopf(url: str, objects: int, cost: Cost) -> None:
     """Watch the pods with kopf and one empty `on.event` handler, until it was called for each of them."""
     import logging  # noqa: PLC0415 -- a peer, whose import takes a second
 
-    import kopf as library  # noqa: PLC0415
+    import kopf as library  # noqa: PLC0415 -- the same
 
     logging.getLogger("kopf").setLevel(logging.CRITICAL)
     registry = library.OperatorRegistry()

@@ -6,11 +6,10 @@ kubeadm, kind, minikube, RKE2 and Talos run it so and label the pods `tier=contr
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from kubedx.checks._support.pods import SYSTEM_NAMESPACE, is_ready, trouble, unready_since
-from kubedx.core.finding import Evidence, Ref, absent, field
-from kubedx.core.inputs import Lookup, Reader, derived
+from kubedx.core.finding import Evidence, Finding, Ref, Severity, absent, field
+from kubedx.core.inputs import Lookup, Now, Reader, derived, minutes
 from kubedx.kube.quantity import amount
 from kubedx.kube.views import Node, Pod
 
@@ -54,35 +53,18 @@ def not_ready(pod: Pod) -> Evidence:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Down:
-    """A part of the control plane of which no instance works.
-
-    Attributes:
-        subject: The part, as a name.
-        since: Since when; None where nothing tells.
-        what: How that shows, in words.
-        evidence: What it rests on.
-        nodes: The nodes of its instances.
-    """
-
-    subject: Ref
-    since: datetime | None
-    what: str
-    evidence: tuple[Evidence, ...]
-    nodes: tuple[str, ...] = ()
-
-
-def down(wanted: str, pods: Lookup[Pod], nodes: Lookup[Node] | None) -> Down | None:
+def down(wanted: str, pods: Lookup[Pod], nodes: Lookup[Node] | None, now: Now) -> Finding | None:
     """Find out whether no instance of a part of the control plane works.
 
     Args:
         wanted: The part, one of `TOGETHER`.
         pods: The pods.
         nodes: The nodes, where they can be read.
+        now: The time: what began less than two minutes ago is a warning.
 
     Returns:
-        How that shows; None where one works, and where the control plane shows no pods.
+        A finding about the part, with `what` for how it shows; None where an instance works, and where the control
+        plane shows no pods.
     """
     found = static_pods(pods)
     own = [pod for pod in found if component(pod) == wanted]
@@ -91,14 +73,22 @@ def down(wanted: str, pods: Lookup[Pod], nodes: Lookup[Node] | None) -> Down | N
         if any(map(is_ready, own)) or not any(is_judged(pod, nodes) for pod in own):
             return None
         last = max(own, key=lambda pod: (str(unready_since(pod) or ""), pod.name))
-        what = f"none of its pods ({len(own)}) is ready; {last.name}: {trouble(last)}"
-        return Down(subject, unready_since(last), what, tuple(map(not_ready, own[:5])), _nodes(own))
+        since = unready_since(last)
+        recent = since is not None and not now.older(since, minutes(2))
+        return Finding(
+            subject,
+            since=since,
+            severity=Severity.WARNING if recent else Severity.CRITICAL,
+            evidence=tuple(map(not_ready, own[:5])),
+            nodes=_nodes(own),
+            what=f"none of its pods ({len(own)}) is ready; {last.name}: {trouble(last)}",
+        )
     others = {component(pod) for pod in found}
     if not others >= TOGETHER - {wanted} or pods.selected_by({"component": wanted}, SYSTEM_NAMESPACE):
         return None
     missing = Ref("Pod", SYSTEM_NAMESPACE, f"{wanted}-{found[0].spec.node_name}")
     what = "it has no pod, while other parts of the control plane have; its manifest is missing or not valid"
-    return Down(subject, None, what, (absent(missing),))
+    return Finding(subject, severity=Severity.CRITICAL, evidence=(absent(missing),), what=what)
 
 
 def _nodes(pods: Iterable[Pod]) -> tuple[str, ...]:

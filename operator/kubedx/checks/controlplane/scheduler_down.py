@@ -3,7 +3,7 @@
 from kubedx.checks._support.controlplane import SCHEDULER, down
 from kubedx.core import join
 from kubedx.core.check import Answer, check
-from kubedx.core.finding import Finding, Severity, Step
+from kubedx.core.finding import Severity, Step
 from kubedx.core.inputs import Cluster, Lookup, Now, minutes
 from kubedx.kube.views import Node, Pod
 
@@ -55,14 +55,6 @@ def scheduler_down(_: Cluster, pods: Lookup[Pod], nodes: Lookup[Node] | None, no
     - Labels `tier=control-plane` and `component`: `cmd/kubeadm/app/util/staticpod/utils.go`, 1.13 to 1.36.
     - https://kubernetes.io/docs/concepts/architecture/leases/
     """
-    found = down(SCHEDULER, pods, nodes)
+    found = down(SCHEDULER, pods, nodes, now)
     if found:
-        recent = found.since is not None and not now.older(found.since, minutes(2))
-        yield Finding(
-            found.subject,
-            since=found.since,
-            severity=Severity.WARNING if recent else Severity.CRITICAL,
-            evidence=found.evidence,
-            nodes=found.nodes,
-            what=found.what,
-        )
+        yield found
